@@ -1,0 +1,53 @@
+//! Compiles the contract without protoc: protox parses it, tonic-prost-build
+//! writes the Rust.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    println!("cargo::rerun-if-changed={}", root.join("burgee").display());
+    println!("cargo::rerun-if-changed=build.rs");
+
+    let mut files = Vec::new();
+    collect(&root.join("burgee"), &mut files)?;
+    files.sort();
+
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(&files)?;
+    // Keeps comments: grpcurl shows them through reflection.
+    std::fs::write(
+        out.join("burgee.binpb"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    let descriptors = compiler.file_descriptor_set();
+    assert!(descriptors.encoded_len() > 0, "the contract is empty");
+
+    let client = std::env::var_os("CARGO_FEATURE_CLIENT").is_some();
+    let server = std::env::var_os("CARGO_FEATURE_SERVER").is_some();
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .bytes(".")
+        // Compared as a pair, epoch first: the fields' order.
+        .type_attribute(".burgee.types.v1.Position", "#[derive(PartialOrd, Ord)]")
+        .build_client(client)
+        .build_server(server)
+        .compile_fds(descriptors)?;
+    Ok(())
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
