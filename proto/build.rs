@@ -29,14 +29,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let client = std::env::var_os("CARGO_FEATURE_CLIENT").is_some();
     let server = std::env::var_os("CARGO_FEATURE_SERVER").is_some();
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
+        // Bytes are deterministic only where maps are ordered.
         .btree_map(".")
         .bytes(".")
         // Compared as a pair, epoch first: the fields' order.
         .type_attribute(".burgee.types.v1.Position", "#[derive(PartialOrd, Ord)]")
         .build_client(client)
         .build_server(server)
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }
 

@@ -1,0 +1,96 @@
+//! The contract as data: ProtoJSON for the audit log, and field masks.
+
+use burgee_proto::FILE_DESCRIPTOR_SET;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_types::FieldMask;
+
+use crate::error::Error;
+
+/// Descriptors of every message. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Descriptors(DescriptorPool);
+
+impl Descriptors {
+    /// Reads the descriptors that were built in.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they are broken.
+    pub fn load() -> Result<Self, Error> {
+        DescriptorPool::decode(FILE_DESCRIPTOR_SET)
+            .map(Self)
+            .map_err(Error::internal)
+    }
+
+    /// Every RPC as `/package.Service/Method`.
+    pub fn methods(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.services().flat_map(|service| {
+            let name = service.full_name().to_owned();
+            service
+                .methods()
+                .map(|method| format!("/{name}/{}", method.name()))
+                .collect::<Vec<_>>()
+        })
+    }
+
+    fn message(&self, name: &str) -> Result<MessageDescriptor, Error> {
+        self.0
+            .get_message_by_name(name)
+            .ok_or_else(|| Error::internal(format!("no descriptor of {name}")))
+    }
+
+    fn dynamic<M: Message + prost::Name>(&self, message: &M) -> Result<DynamicMessage, Error> {
+        let descriptor = self.message(&M::full_name())?;
+        Ok(DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?)
+    }
+
+    /// A message as ProtoJSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the message holds what JSON cannot (NaN).
+    pub fn json<M: Message + prost::Name>(&self, message: &M) -> Result<String, Error> {
+        serde_json::to_string(&self.dynamic(message)?).map_err(Error::internal)
+    }
+
+    /// `current` with the fields that `mask` names taken from `update`; without
+    /// a mask, those that are populated in `update` and may be changed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path that is not among `changeable`.
+    pub fn merge<M: Message + prost::Name + Default>(
+        &self,
+        current: &M,
+        update: &M,
+        mask: Option<&FieldMask>,
+        changeable: &[&str],
+    ) -> Result<M, Error> {
+        let mut merged = self.dynamic(current)?;
+        let update = self.dynamic(update)?;
+        let descriptor = merged.descriptor();
+        let populated = |path: &&&str| {
+            descriptor
+                .get_field_by_name(path)
+                .is_some_and(|field| update.has_field(&field))
+        };
+        let paths: Vec<&str> = match mask {
+            Some(mask) if !mask.paths.is_empty() => mask.paths.iter().map(String::as_str).collect(),
+            _ => changeable.iter().filter(populated).copied().collect(),
+        };
+        for path in paths {
+            let field = changeable
+                .contains(&path)
+                .then(|| descriptor.get_field_by_name(path))
+                .flatten()
+                .ok_or_else(|| {
+                    let known = changeable.join(", ");
+                    Error::invalid("update_mask", format!("{path:?} cannot be changed; these can: {known}"))
+                })?;
+            if update.has_field(&field) {
+                merged.set_field(&field, update.get_field(&field).into_owned());
+            } else {
+                merged.clear_field(&field);
+            }
+        }
+        Ok(M::decode(merged.encode_to_vec().as_slice())?)
+    }
+}

@@ -1,0 +1,313 @@
+//! The one error of the control plane, and its one mapping to a gRPC status.
+//!
+//! Every status carries exactly one `ErrorInfo` (domain `burgee`, a reason of
+//! [`ErrorReason`]) and the typed details that its kind calls for. Causes are
+//! logged here with a request id, and never returned.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use burgee_proto::types::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "burgee";
+/// Details travel in headers, which clients bound: no more violations than this.
+const VIOLATIONS_MAX: usize = 20;
+/// Nor longer texts than this, in bytes.
+const TEXT_MAX: usize = 160;
+/// After what time a call that met an unavailable server is worth repeating.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A field of the request that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The path from the request, in the names of the protobuf file.
+    pub field: String,
+    /// What is wrong, and what to do.
+    pub description: String,
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub enum Error {
+    /// Malformed, or out of limits.
+    Invalid(Vec<Violation>),
+    /// Absent, or in another organization: the same answer for both.
+    NotFound {
+        /// The resource's name.
+        resource: String,
+    },
+    /// The key is taken.
+    Exists {
+        /// The name of the resource that has it.
+        resource: String,
+    },
+    /// No credential, or a malformed one.
+    CredentialMissing,
+    /// A credential that is unknown, revoked or expired.
+    CredentialInvalid,
+    /// The credential does not allow it.
+    PermissionDenied {
+        /// What it lacks.
+        permission: &'static str,
+    },
+    /// The resource has moved since its etag was read.
+    EtagMismatch {
+        /// The resource's name.
+        resource: String,
+        /// What it is now.
+        etag: String,
+        /// Who changed it.
+        changed_by: String,
+        /// When, in RFC 3339.
+        changed_at: String,
+    },
+    /// The value that an operation replaces is no longer there.
+    Conflict {
+        /// The resource's name.
+        resource: String,
+    },
+    /// The request id was used with another body.
+    RequestIdReused,
+    /// The state of things does not allow it.
+    Precondition {
+        /// Which rule.
+        reason: ErrorReason,
+        /// The resource that stands in the way.
+        subject: String,
+        /// What is wrong, and what to do.
+        description: String,
+    },
+    /// Nothing was changed; later it may work.
+    Unavailable {
+        /// What is away.
+        reason: ErrorReason,
+        /// For the log.
+        cause: String,
+    },
+    /// A fault of Burgee's own.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// One field that cannot be taken.
+    pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation {
+            field: field.into(),
+            description: description.into(),
+        }])
+    }
+
+    /// No such resource in the caller's organization.
+    pub fn not_found(resource: impl ToString) -> Self {
+        Self::NotFound {
+            resource: resource.to_string(),
+        }
+    }
+
+    /// The state of `subject` does not allow it.
+    pub fn precondition(
+        reason: ErrorReason,
+        subject: impl ToString,
+        description: impl Into<String>,
+    ) -> Self {
+        Self::Precondition {
+            reason,
+            subject: subject.to_string(),
+            description: description.into(),
+        }
+    }
+
+    /// A fault of Burgee's own.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// Moves the violations of a message to where the message stands in the
+    /// request.
+    #[must_use]
+    pub fn within(self, prefix: &str) -> Self {
+        match self {
+            Self::Invalid(violations) => Self::Invalid(
+                violations
+                    .into_iter()
+                    .map(|violation| Violation {
+                        field: format!("{prefix}.{}", violation.field),
+                        ..violation
+                    })
+                    .collect(),
+            ),
+            other => other,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let away = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(database) => {
+                database.code().is_some_and(|code| is_passing(&code))
+            }
+            _ => false,
+        };
+        if away {
+            Self::Unavailable {
+                reason: ErrorReason::DatabaseUnavailable,
+                cause: error.to_string(),
+            }
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
+impl From<prost::DecodeError> for Error {
+    fn from(error: prost::DecodeError) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// Whether an SQLSTATE tells of Postgres being away, starting, stopping,
+/// read-only, overloaded or too slow, rather than of a mistake.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn is_passing(code: &str) -> bool {
+    code.starts_with("08")
+        || code.starts_with("53")
+        || code.starts_with("57")
+        || matches!(code, "25006" | "40001" | "40P01" | "55P03")
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let mut details = ErrorDetails::new();
+        let (code, reason, message, metadata) = match error {
+            Error::Invalid(violations) => {
+                let message = violations.first().map_or_else(String::new, |first| {
+                    format!("{}: {}", first.field, first.description)
+                });
+                for violation in violations.into_iter().take(VIOLATIONS_MAX) {
+                    details.add_bad_request_violation(
+                        shorten(violation.field),
+                        shorten(violation.description),
+                    );
+                }
+                let reason = ErrorReason::InvalidField;
+                (Code::InvalidArgument, reason, message, HashMap::new())
+            }
+            Error::NotFound { resource } => {
+                let message = format!("{resource} does not exist");
+                details.set_resource_info("", shorten(resource.clone()), "", "");
+                let reason = ErrorReason::ResourceNotFound;
+                (Code::NotFound, reason, message, one("resource", resource))
+            }
+            Error::Exists { resource } => {
+                let message = format!("{resource} exists already; keys that differ by case alone count as one");
+                details.set_resource_info("", shorten(resource.clone()), "", "");
+                let reason = ErrorReason::ResourceExists;
+                (Code::AlreadyExists, reason, message, one("resource", resource))
+            }
+            Error::CredentialMissing => (
+                Code::Unauthenticated,
+                ErrorReason::CredentialMissing,
+                "send a credential as metadata `authorization: Bearer …`".to_owned(),
+                HashMap::new(),
+            ),
+            Error::CredentialInvalid => (
+                Code::Unauthenticated,
+                ErrorReason::CredentialInvalid,
+                "the credential is unknown, revoked or expired, or not one for this service".to_owned(),
+                HashMap::new(),
+            ),
+            Error::PermissionDenied { permission } => (
+                Code::PermissionDenied,
+                ErrorReason::PermissionDenied,
+                format!("the credential lacks the permission {permission}"),
+                one("permission", permission.to_owned()),
+            ),
+            Error::EtagMismatch { resource, etag, changed_by, changed_at } => (
+                Code::Aborted,
+                ErrorReason::EtagMismatch,
+                format!("{resource} was changed by {changed_by} at {changed_at}; read it again"),
+                HashMap::from([
+                    ("resource".to_owned(), shorten(resource)),
+                    ("etag".to_owned(), etag),
+                    ("changed_by".to_owned(), shorten(changed_by)),
+                    ("changed_at".to_owned(), changed_at),
+                ]),
+            ),
+            Error::Conflict { resource } => (
+                Code::Aborted,
+                ErrorReason::Conflict,
+                format!("{resource} is no longer what the change began from; read it again"),
+                one("resource", resource),
+            ),
+            Error::RequestIdReused => (
+                Code::InvalidArgument,
+                ErrorReason::RequestIdReused,
+                "request_id was used for another request; make a new one for each change".to_owned(),
+                HashMap::new(),
+            ),
+            Error::Precondition { reason, subject, description } => {
+                details.add_precondition_failure_violation(
+                    reason_name(reason),
+                    shorten(subject.clone()),
+                    shorten(description.clone()),
+                );
+                (Code::FailedPrecondition, reason, description, one("subject", subject))
+            }
+            Error::Unavailable { reason, cause } => {
+                tracing::warn!(reason = reason_name(reason), cause, "unavailable");
+                details.set_retry_info(Some(RETRY_AFTER));
+                let message = unavailable_message(reason).to_owned();
+                (Code::Unavailable, reason, message, HashMap::new())
+            }
+            Error::Internal(cause) => {
+                let id = uuid::Uuid::new_v4().to_string();
+                tracing::error!(request_id = id, cause = format!("{cause:?}"), "internal error");
+                let message = format!("internal error; the server's log tells more under {id}");
+                (Code::Internal, ErrorReason::Internal, message, one("request_id", id))
+            }
+        };
+        details.set_error_info(reason_name(reason), DOMAIN, metadata);
+        Status::with_error_details(code, message.chars().take(400).collect::<String>(), details)
+    }
+}
+
+/// A reason as `ErrorInfo` spells it: without the enum's prefix.
+pub fn reason_name(reason: ErrorReason) -> &'static str {
+    reason.as_str_name().trim_start_matches("ERROR_REASON_")
+}
+
+fn unavailable_message(reason: ErrorReason) -> &'static str {
+    match reason {
+        ErrorReason::OutcomeUnknown => {
+            "the connection to the database broke at the commit: the change may or may not be there; repeat it with the same request_id"
+        }
+        ErrorReason::Draining => "the server is shutting down; try again",
+        _ => "the database is away or too slow; nothing was changed, try again",
+    }
+}
+
+fn one(key: &str, value: String) -> HashMap<String, String> {
+    HashMap::from([(key.to_owned(), shorten(value))])
+}
+
+fn shorten(text: String) -> String {
+    if text.len() <= TEXT_MAX {
+        return text;
+    }
+    let mut short: String = text
+        .char_indices()
+        .take_while(|(at, _)| *at < TEXT_MAX - 4)
+        .map(|(_, character)| character)
+        .collect();
+    short.push('…');
+    short
+}

@@ -1,0 +1,429 @@
+//! Resource names: one type for each, one parser for all.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// The longest key of a project or environment, in bytes.
+const SLUG_MAX: usize = 63;
+/// The longest key of a flag, segment, variant or exclusion group, in bytes.
+const KEY_MAX: usize = 128;
+
+/// `projects/{project}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProjectName {
+    /// The project's key.
+    pub project: String,
+}
+
+/// `projects/{project}/environments/{environment}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EnvironmentName {
+    /// The project's key.
+    pub project: String,
+    /// The environment's key.
+    pub environment: String,
+}
+
+/// `projects/{project}/flags/{flag}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FlagName {
+    /// The project's key.
+    pub project: String,
+    /// The flag's key.
+    pub flag: String,
+}
+
+/// `projects/{project}/environments/{environment}/flags/{flag}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FlagConfigName {
+    /// The project's key.
+    pub project: String,
+    /// The environment's key.
+    pub environment: String,
+    /// The flag's key.
+    pub flag: String,
+}
+
+/// `projects/{project}/segments/{segment}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SegmentName {
+    /// The project's key.
+    pub project: String,
+    /// The segment's key.
+    pub segment: String,
+}
+
+/// `projects/{project}/environments/{environment}/segments/{segment}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SegmentConfigName {
+    /// The project's key.
+    pub project: String,
+    /// The environment's key.
+    pub environment: String,
+    /// The segment's key.
+    pub segment: String,
+}
+
+/// `apiKeys/{uid}`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ApiKeyName {
+    /// The key's uid.
+    pub uid: Uuid,
+}
+
+/// What a part of a name may consist of.
+#[derive(Clone, Copy)]
+enum Part {
+    /// `[a-z0-9][a-z0-9-]{0,62}`
+    Slug,
+    /// `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`
+    Key,
+}
+
+/// Reads `collection/part/collection/part/…`. `field` names where in the
+/// request the name stood.
+fn parse<const N: usize>(
+    field: &str,
+    name: &str,
+    form: [(&str, Part); N],
+) -> Result<[String; N], Error> {
+    let malformed = || {
+        let wanted: Vec<String> = form
+            .iter()
+            .map(|(collection, _)| format!("{collection}/{{{}}}", collection.trim_end_matches('s')))
+            .collect();
+        Error::invalid(field, format!("give a name of the form {}", wanted.join("/")))
+    };
+    let mut given = name.split('/');
+    let mut parts = [const { String::new() }; N];
+    for ((collection, kind), part) in form.iter().zip(&mut parts) {
+        if given.next() != Some(collection) {
+            return Err(malformed());
+        }
+        let text = given.next().ok_or_else(malformed)?;
+        check(field, text, *kind)?;
+        text.clone_into(part);
+    }
+    match given.next() {
+        None => Ok(parts),
+        Some(_) => Err(malformed()),
+    }
+}
+
+fn check(field: &str, text: &str, part: Part) -> Result<(), Error> {
+    let (maximum, wanted) = match part {
+        Part::Slug => (SLUG_MAX, "[a-z0-9][a-z0-9-]{0,62}"),
+        Part::Key => (KEY_MAX, "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
+    };
+    let first = |byte: u8| match part {
+        Part::Slug => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
+        Part::Key => byte.is_ascii_alphanumeric(),
+    };
+    let rest = |byte: u8| match part {
+        Part::Slug => first(byte) || byte == b'-',
+        Part::Key => first(byte) || matches!(byte, b'.' | b'_' | b'-'),
+    };
+    let bytes = text.as_bytes();
+    let good = bytes.len() <= maximum
+        && bytes.first().is_some_and(|byte| first(*byte))
+        && bytes.iter().all(|byte| rest(*byte));
+    if good {
+        Ok(())
+    } else {
+        Err(Error::invalid(field, format!("keys are of the form {wanted}")))
+    }
+}
+
+/// Checks the key of a new project or environment.
+///
+/// # Errors
+/// [`Error::Invalid`] naming `field`.
+pub fn check_slug(field: &str, key: &str) -> Result<(), Error> {
+    check(field, key, Part::Slug)
+}
+
+/// Checks the key of a new flag, segment, variant or exclusion group.
+///
+/// # Errors
+/// [`Error::Invalid`] naming `field`.
+pub fn check_key(field: &str, key: &str) -> Result<(), Error> {
+    check(field, key, Part::Key)
+}
+
+impl ProjectName {
+    /// Parses `projects/{project}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let [project] = parse(field, name, [("projects", Part::Slug)])?;
+        Ok(Self { project })
+    }
+
+    /// One of its environments.
+    #[must_use]
+    pub fn environment(&self, key: &str) -> EnvironmentName {
+        EnvironmentName {
+            project: self.project.clone(),
+            environment: key.to_owned(),
+        }
+    }
+
+    /// One of its flags.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> FlagName {
+        FlagName {
+            project: self.project.clone(),
+            flag: key.to_owned(),
+        }
+    }
+
+    /// One of its segments.
+    #[must_use]
+    pub fn segment(&self, key: &str) -> SegmentName {
+        SegmentName {
+            project: self.project.clone(),
+            segment: key.to_owned(),
+        }
+    }
+}
+
+impl EnvironmentName {
+    /// Parses `projects/{project}/environments/{environment}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let form = [("projects", Part::Slug), ("environments", Part::Slug)];
+        let [project, environment] = parse(field, name, form)?;
+        Ok(Self { project, environment })
+    }
+
+    /// The project it belongs to.
+    #[must_use]
+    pub fn project(&self) -> ProjectName {
+        ProjectName {
+            project: self.project.clone(),
+        }
+    }
+
+    /// A flag's configuration in it.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> FlagConfigName {
+        FlagConfigName {
+            project: self.project.clone(),
+            environment: self.environment.clone(),
+            flag: key.to_owned(),
+        }
+    }
+
+    /// A segment's content in it.
+    #[must_use]
+    pub fn segment(&self, key: &str) -> SegmentConfigName {
+        SegmentConfigName {
+            project: self.project.clone(),
+            environment: self.environment.clone(),
+            segment: key.to_owned(),
+        }
+    }
+}
+
+impl FlagName {
+    /// Parses `projects/{project}/flags/{flag}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let form = [("projects", Part::Slug), ("flags", Part::Key)];
+        let [project, flag] = parse(field, name, form)?;
+        Ok(Self { project, flag })
+    }
+
+    /// The project it belongs to.
+    #[must_use]
+    pub fn project(&self) -> ProjectName {
+        ProjectName {
+            project: self.project.clone(),
+        }
+    }
+}
+
+impl FlagConfigName {
+    /// Parses `projects/{project}/environments/{environment}/flags/{flag}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let form = [
+            ("projects", Part::Slug),
+            ("environments", Part::Slug),
+            ("flags", Part::Key),
+        ];
+        let [project, environment, flag] = parse(field, name, form)?;
+        Ok(Self { project, environment, flag })
+    }
+
+    /// The environment it stands in.
+    #[must_use]
+    pub fn environment(&self) -> EnvironmentName {
+        EnvironmentName {
+            project: self.project.clone(),
+            environment: self.environment.clone(),
+        }
+    }
+}
+
+impl SegmentName {
+    /// Parses `projects/{project}/segments/{segment}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let form = [("projects", Part::Slug), ("segments", Part::Key)];
+        let [project, segment] = parse(field, name, form)?;
+        Ok(Self { project, segment })
+    }
+
+    /// The project it belongs to.
+    #[must_use]
+    pub fn project(&self) -> ProjectName {
+        ProjectName {
+            project: self.project.clone(),
+        }
+    }
+}
+
+impl SegmentConfigName {
+    /// Parses `projects/{project}/environments/{environment}/segments/{segment}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let form = [
+            ("projects", Part::Slug),
+            ("environments", Part::Slug),
+            ("segments", Part::Key),
+        ];
+        let [project, environment, segment] = parse(field, name, form)?;
+        Ok(Self { project, environment, segment })
+    }
+
+    /// The environment it stands in.
+    #[must_use]
+    pub fn environment(&self) -> EnvironmentName {
+        EnvironmentName {
+            project: self.project.clone(),
+            environment: self.environment.clone(),
+        }
+    }
+}
+
+impl ApiKeyName {
+    /// Parses `apiKeys/{uid}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        name.strip_prefix("apiKeys/")
+            // A uid has one spelling, so that names compare by bytes.
+            .and_then(|uid| Uuid::parse_str(uid).ok().filter(|parsed| parsed.to_string() == uid))
+            .map(|uid| Self { uid })
+            .ok_or_else(|| Error::invalid(field, "give a name of the form apiKeys/{uid}"))
+    }
+}
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}", self.project)
+    }
+}
+
+impl fmt::Display for EnvironmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/environments/{}", self.project, self.environment)
+    }
+}
+
+impl fmt::Display for FlagName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/flags/{}", self.project, self.flag)
+    }
+}
+
+impl fmt::Display for FlagConfigName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { project, environment, flag } = self;
+        write!(f, "projects/{project}/environments/{environment}/flags/{flag}")
+    }
+}
+
+impl fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/segments/{}", self.project, self.segment)
+    }
+}
+
+impl fmt::Display for SegmentConfigName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { project, environment, segment } = self;
+        write!(f, "projects/{project}/environments/{environment}/segments/{segment}")
+    }
+}
+
+impl fmt::Display for ApiKeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "apiKeys/{}", self.uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_name_parses_to_itself(
+            project in "[a-z0-9][a-z0-9-]{0,62}",
+            environment in "[a-z0-9][a-z0-9-]{0,62}",
+            key in "[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
+        ) {
+            let project = ProjectName { project };
+            let environment = project.environment(&environment);
+            let text = environment.flag(&key).to_string();
+            prop_assert_eq!(FlagConfigName::parse("name", &text).unwrap().to_string(), text);
+            let text = environment.segment(&key).to_string();
+            prop_assert_eq!(SegmentConfigName::parse("name", &text).unwrap().to_string(), text);
+            let text = project.flag(&key).to_string();
+            prop_assert_eq!(FlagName::parse("name", &text).unwrap().to_string(), text);
+            let text = project.segment(&key).to_string();
+            prop_assert_eq!(SegmentName::parse("name", &text).unwrap().to_string(), text);
+            let text = environment.to_string();
+            prop_assert_eq!(EnvironmentName::parse("name", &text).unwrap().to_string(), text);
+        }
+
+        #[test]
+        fn what_parses_is_spelled_that_way(text in "(projects|flags|environments|[a-zA-Z0-9./_-]{0,6}|/){0,8}") {
+            if let Ok(name) = FlagName::parse("name", &text) {
+                prop_assert_eq!(name.to_string(), text.clone());
+            }
+            if let Ok(name) = FlagConfigName::parse("name", &text) {
+                prop_assert_eq!(name.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_names_are_refused_with_the_form_they_should_have() {
+        for bad in ["", "projects", "projects/", "projects/A", "projects/-a", "projects/a/", "projects/a/flags/x", "/projects/a"] {
+            assert!(ProjectName::parse("name", bad).is_err(), "{bad}");
+        }
+        assert!(ProjectName::parse("name", &format!("projects/{}", "a".repeat(64))).is_err());
+        assert!(FlagName::parse("name", "projects/a/flags/é").is_err());
+        assert!(ApiKeyName::parse("name", "apiKeys/6F9619FF-8B86-D011-B42D-00CF4FC964FF").is_err());
+    }
+}
