@@ -1,1 +1,19 @@
-//! To come.
+//! What every Burgee binary needs around its services.
+//!
+//! - [`listening`]: one port for gRPC, gRPC-web and plain HTTP; an accept loop
+//!   with caps, time-outs, TLS and a shutdown that ends.
+//! - [`calls`]: what each call is guarded with: deadline, load shedding, panics,
+//!   and the answer to paths that nobody serves.
+//! - [`tls`]: certificates that are read again when their files change.
+//! - [`telemetry`]: logs and traces.
+//! - [`shutdown`]: the signals that end the process.
+//!
+//! Nothing in here knows what Burgee's services do.
+
+pub mod calls;
+pub mod listening;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;
+
+pub use listening::{Connection, Limits, Listening};

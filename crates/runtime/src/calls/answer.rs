@@ -1,0 +1,60 @@
+//! One answer in the language of whoever asked.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use tonic::{Code, Status};
+
+const GRPC: &[u8] = b"application/grpc";
+const GRPC_WEB: &[u8] = b"application/grpc-web";
+
+/// What the caller speaks.
+#[derive(Debug)]
+pub(super) enum Caller {
+    Grpc,
+    /// With the content type of the request, which the response must have too.
+    GrpcWeb(HeaderValue),
+    Http,
+}
+
+impl Caller {
+    pub(super) fn of(request: &Request) -> Self {
+        match request.headers().get(CONTENT_TYPE) {
+            Some(kind) if kind.as_bytes().starts_with(GRPC_WEB) => Self::GrpcWeb(kind.clone()),
+            Some(kind) if kind.as_bytes().starts_with(GRPC) => Self::Grpc,
+            _ => Self::Http,
+        }
+    }
+
+    pub(super) fn answer(self, status: Status) -> Response {
+        match self {
+            Self::Grpc => status.into_http::<Body>(),
+            Self::GrpcWeb(kind) => {
+                let mut response = status.into_http::<Body>();
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+            Self::Http => (
+                http_status(status.code()),
+                format!("{}\n", status.message()),
+            )
+                .into_response(),
+        }
+    }
+
+    pub(super) fn is_grpc(&self) -> bool {
+        !matches!(self, Self::Http)
+    }
+}
+
+/// For the few codes that the guards answer with.
+fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Unimplemented => StatusCode::NOT_FOUND,
+        Code::ResourceExhausted => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
