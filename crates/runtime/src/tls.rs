@@ -172,3 +172,45 @@ async fn read(path: &Path) -> Result<Vec<u8>, Error> {
             source,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pair {
+        certificate: String,
+        key: String,
+    }
+
+    fn pair() -> Pair {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Pair {
+            certificate: made.cert.pem(),
+            key: made.signing_key.serialize_pem(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_renewed_pair_is_loaded_once_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        let (old, new) = (pair(), pair());
+        std::fs::write(&certificate, &old.certificate).unwrap();
+        std::fs::write(&key, &old.key).unwrap();
+        let tls = Tls::load(&certificate, &key).await.unwrap();
+        let served = || Arc::clone(&tls.current.borrow().config);
+        let first = served();
+        let mut refused = None;
+        assert!(!tls.reload_once(&mut refused).await.unwrap());
+
+        std::fs::write(&certificate, &new.certificate).unwrap();
+        assert!(tls.reload_once(&mut refused).await.is_err());
+        // Reported once, not at every look.
+        assert!(!tls.reload_once(&mut refused).await.unwrap());
+        assert!(Arc::ptr_eq(&first, &served()));
+
+        std::fs::write(&key, &new.key).unwrap();
+        assert!(tls.reload_once(&mut refused).await.unwrap());
+        assert!(!Arc::ptr_eq(&first, &served()));
+    }
+}
