@@ -40,7 +40,55 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(client)
         .build_server(server)
         .compile_fds_with_config(descriptors, config)?;
+    if server {
+        compile_encoded_sync_service();
+    }
     Ok(())
+}
+
+/// SyncService once more, with ruleset messages that are encoded already: one
+/// encoding serves however many streams carry it.
+fn compile_encoded_sync_service() {
+    let ruleset_method = |name: &str, route: &str, comment: &str| {
+        tonic_build::manual::Method::builder()
+            .name(name)
+            .route_name(route)
+            .comment(comment)
+            .input_type(format!("crate::sync::v1::{route}Request"))
+            .output_type("bytes::Bytes")
+            .codec_path("crate::pass_through::PassThrough")
+            .server_streaming()
+            .build()
+    };
+    let service = tonic_build::manual::Service::builder()
+        .name("SyncService")
+        .package("burgee.sync.v1")
+        .comment("SyncService, with ruleset messages that are encoded already.")
+        .method(ruleset_method(
+            "watch_ruleset",
+            "WatchRuleset",
+            "Streams encoded WatchRulesetResponse messages.",
+        ))
+        .method(ruleset_method(
+            "get_ruleset",
+            "GetRuleset",
+            "Streams encoded GetRulesetResponse messages.",
+        ))
+        .method(
+            tonic_build::manual::Method::builder()
+                .name("watch_environments")
+                .route_name("WatchEnvironments")
+                .comment("Streams which environments a relay key opens.")
+                .input_type("crate::sync::v1::WatchEnvironmentsRequest")
+                .output_type("crate::sync::v1::WatchEnvironmentsResponse")
+                .codec_path("tonic_prost::ProstCodec")
+                .server_streaming()
+                .build(),
+        )
+        .build();
+    tonic_build::manual::Builder::new()
+        .build_client(false)
+        .compile(&[service]);
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {

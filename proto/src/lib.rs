@@ -15,6 +15,9 @@
 /// for reflection, ProtoJSON, and tests that walk it.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/burgee.binpb"));
 
+#[cfg(feature = "server")]
+pub mod pass_through;
+
 /// `burgee.types.v1`: what everybody speaks of.
 pub mod types {
     /// Version 1.
@@ -39,6 +42,13 @@ pub mod sync {
     #[allow(missing_docs, clippy::all, clippy::pedantic)]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/burgee.sync.v1.rs"));
+
+        /// SyncService for a server that encodes a ruleset message once and
+        /// sends it to many.
+        #[cfg(feature = "server")]
+        pub mod encoded {
+            include!(concat!(env!("OUT_DIR"), "/burgee.sync.v1.SyncService.rs"));
+        }
     }
 }
 
