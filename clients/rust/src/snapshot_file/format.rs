@@ -185,10 +185,12 @@ fn verify(
 
 /// Reads what every snapshot file has at its start.
 fn read_start(reader: &mut impl Read, buffer: &mut [u8]) -> Result<(), Invalid> {
-    reader.read_exact(buffer).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => Invalid::Magic,
-        _ => Invalid::Io(error),
-    })
+    reader
+        .read_exact(buffer)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Invalid::Magic,
+            _ => Invalid::Io(error),
+        })
 }
 
 /// Varint-delimited messages, digested as they are read.
@@ -236,7 +238,11 @@ impl<R: Read> Messages<R> {
                     let at_end = error.kind() == io::ErrorKind::UnexpectedEof
                         && self.reader.limit() > 0
                         && varint.is_empty();
-                    return if at_end { Ok(None) } else { Err(self.ended(error)) };
+                    return if at_end {
+                        Ok(None)
+                    } else {
+                        Err(self.ended(error))
+                    };
                 }
             }
             self.digest.update(byte);

@@ -41,7 +41,9 @@ async fn run(
         if succeeded {
             saved = current.as_ref().map(Identity::of);
         }
-        let ended = timeout(SAVE_INTERVAL, held.wait_for(|_| false)).await.is_ok();
+        let ended = timeout(SAVE_INTERVAL, held.wait_for(|_| false))
+            .await
+            .is_ok();
         if ended && !succeeded {
             return;
         }

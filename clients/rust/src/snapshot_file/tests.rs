@@ -75,7 +75,10 @@ fn a_bad_file_is_set_aside_and_the_previous_one_used() {
 fn a_file_of_another_environment_is_not_used() {
     let (_folder, file) = file();
     save(&file, 1);
-    assert!(file.load(Some("3f2b8c1e-0000-4000-8000-000000000002")).is_none());
+    assert!(
+        file.load(Some("3f2b8c1e-0000-4000-8000-000000000002"))
+            .is_none()
+    );
 }
 
 /// What a kill leaves behind at each step of a save, one after the other.
@@ -136,8 +139,14 @@ async fn a_kept_file_is_written_at_most_every_five_seconds_and_at_the_end() {
     assert!(wait_for(1).await < SAVE_INTERVAL);
     sender.send_replace(Some(held(2)));
     let waited = wait_for(2).await;
-    assert!(waited + Duration::from_millis(100) >= SAVE_INTERVAL, "{waited:?}");
-    assert!(waited <= SAVE_INTERVAL + Duration::from_millis(100), "{waited:?}");
+    assert!(
+        waited + Duration::from_millis(100) >= SAVE_INTERVAL,
+        "{waited:?}"
+    );
+    assert!(
+        waited <= SAVE_INTERVAL + Duration::from_millis(100),
+        "{waited:?}"
+    );
     sender.send_replace(Some(held(3)));
     drop(sender);
     keeping.await.unwrap();

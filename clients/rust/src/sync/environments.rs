@@ -3,9 +3,7 @@
 use burgee_evaluator::Refusal;
 use burgee_proto::sync::v1::sync_service_client::SyncServiceClient;
 use burgee_proto::sync::v1::watch_environments_response::Message;
-use burgee_proto::sync::v1::{
-    ClientInfo, WatchEnvironmentsRequest, WatchEnvironmentsResponse,
-};
+use burgee_proto::sync::v1::{ClientInfo, WatchEnvironmentsRequest, WatchEnvironmentsResponse};
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 

@@ -219,10 +219,7 @@ mod tests {
     fn one_refusal_among_failures_does_not_slow_the_round() {
         let mut route = Route::new(2);
         route.after(Ending::Refused, NEVER_LIVE, MOST);
-        assert_eq!(
-            route.after(Ending::Failed, NEVER_LIVE, MOST),
-            BACKOFF_MIN
-        );
+        assert_eq!(route.after(Ending::Failed, NEVER_LIVE, MOST), BACKOFF_MIN);
         route.after(Ending::Failed, NEVER_LIVE, MOST);
         assert_eq!(
             route.after(Ending::Refused, NEVER_LIVE, MOST),

@@ -276,3 +276,6 @@ fn is_refusal(status: &Status) -> bool {
         Code::Unauthenticated | Code::PermissionDenied | Code::NotFound
     )
 }
+
+#[cfg(test)]
+mod tests;
