@@ -1,1 +1,41 @@
-//! To come.
+//! Whatever needs more than one part of Burgee: the harness that the promises
+//! (`tests/*.rs`), the scripts (`grpcurl/`) and the measurements (`load/`) share.
+//!
+//! Everything is real: a private Postgres cluster for the run with a database
+//! for each test, the `burgee-server` and `burgee-relay` programs as an operator
+//! starts them, gRPC over loopback. Only the world outside is played: a network
+//! that fails ([`fault_proxy`]) and an upstream that lies ([`scripted_upstream`]).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`wait`] | conditions with a deadline, instead of sleeps |
+//! | [`process`] | a child process that ends with the test, and whose output a failing test prints |
+//! | [`postgres`] | clusters and databases |
+//! | [`server`], [`relay`] | `burgee-server` and `burgee-relay`: start, kill −9, restart |
+//! | [`callers`] | typed clients with a credential |
+//! | [`project`] | a project with environments, and short words for changing it |
+//! | [`builders`] | flags, rules and segments that show only what matters |
+//! | [`watcher`] | follows a ruleset stream and checks every message of it |
+//! | [`fault_proxy`] | a TCP connection that can be cut, stalled, refused |
+//! | [`scripted_upstream`] | a sync service that says whatever a test wants |
+//! | [`errors`] | what a refusal says |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+pub mod builders;
+pub mod callers;
+pub mod errors;
+pub mod fault_proxy;
+pub mod postgres;
+pub mod process;
+pub mod project;
+pub mod relay;
+pub mod scripted_upstream;
+pub mod server;
+pub mod wait;
+pub mod watcher;

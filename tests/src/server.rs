@@ -1,0 +1,122 @@
+//! `burgee-server serve`, as an operator starts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::callers::Caller;
+use crate::postgres::TestDatabase;
+use crate::process::{Running, built};
+
+/// What the server prints when it takes calls.
+const READY: &str = "burgee-server listening on ";
+/// A server that is asked to end has ended by then, streams or not.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running server on a database of its own, or beside others on theirs.
+pub struct TestServer {
+    process: Running,
+    database: Arc<TestDatabase>,
+    /// What the server connects to: the database, or a proxy before it.
+    database_url: String,
+    address: String,
+    admin: Caller,
+}
+
+impl TestServer {
+    /// On a new database.
+    pub async fn start() -> Self {
+        Self::on(&Arc::new(TestDatabase::create().await)).await
+    }
+
+    /// On this database, perhaps beside others.
+    pub async fn on(database: &Arc<TestDatabase>) -> Self {
+        let url = database.url().to_owned();
+        Self::connected_through(database, url).await
+    }
+
+    /// On this database, by another way to it.
+    pub async fn connected_through(database: &Arc<TestDatabase>, database_url: String) -> Self {
+        let (process, address) = start(&database_url, "127.0.0.1:0").await;
+        let token = database.admin_token().await;
+        Self {
+            process,
+            database: Arc::clone(database),
+            database_url,
+            admin: Caller::new(&address, &token),
+            address,
+        }
+    }
+
+    /// Such as `http://127.0.0.1:4000`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &Arc<TestDatabase> {
+        &self.database
+    }
+
+    /// Whoever may do everything.
+    #[must_use]
+    pub fn admin(&self) -> &Caller {
+        &self.admin
+    }
+
+    /// Whoever holds `credential`.
+    #[must_use]
+    pub fn caller(&self, credential: &str) -> Caller {
+        Caller::new(&self.address, credential)
+    }
+
+    /// kill −9.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again where it was, after [`TestServer::kill9`] or
+    /// [`TestServer::stop`].
+    pub async fn start_again(&mut self) {
+        let listen = self.address.trim_start_matches("http://").to_owned();
+        let (process, address) = start(&self.database_url, &listen).await;
+        assert_eq!(address, self.address);
+        self.process = process;
+    }
+
+    /// Asks it to end and waits until it has.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time, or not in peace.
+    pub async fn stop(&mut self) {
+        let status = self.process.stop(STOP_DEADLINE).await;
+        assert!(status.success(), "{status}");
+    }
+
+    /// Stops its execution (SIGSTOP) until [`TestServer::resume`].
+    pub fn pause(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+}
+
+async fn start(database_url: &str, listen: &str) -> (Running, String) {
+    let arguments = ["serve", "--migrate", "--listen", listen];
+    let environment = [("BURGEE_DATABASE_URL".to_owned(), database_url.to_owned())];
+    let mut process = Running::start(
+        &built("burgee-server"),
+        &arguments.map(str::to_owned),
+        &environment,
+    );
+    let line = process.line_with(READY).await;
+    let address = line.split_once(READY).unwrap().1.trim().to_owned();
+    (process, address)
+}

@@ -1,0 +1,20 @@
+//! What Burgee promises whoever relies on it, one test each: the real server,
+//! the real relay, the real SDK, a real Postgres, and the faults that they must
+//! bear. One program, so that one private Postgres cluster serves them all.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+//mod access;
+mod bad_input;
+mod behind;
+mod faults;
+mod idempotency;
+mod protocols;
+//mod relays;
+//mod travelling;
+mod two_servers;

@@ -1,0 +1,334 @@
+//! A relay opens what its key opens, believes only what fits, and serves on.
+
+use std::time::Duration;
+
+use burgee_hub::credential;
+use burgee_proto::admin::v1::{
+    ApiKey, DeleteEnvironmentRequest, RevokeApiKeyRequest, UpdateApiKeyRequest,
+};
+use burgee_proto::sync::v1::ruleset_update::Message;
+use burgee_proto::sync::v1::{Delta, GoodbyeReason, Item, ItemKind, ResumeToken, RulesetUpdate, Snapshot, WatchEnvironmentsRequest};
+use burgee_proto::types::v1::{AccessKey, AccessKeyKind, Flag, FlagType, Position};
+use burgee_tests::builders::{boolean, boolean_flag, serve, variant};
+use burgee_tests::project::{TestEnvironment, api_key};
+use burgee_tests::relay::TestRelay;
+use burgee_tests::scripted_upstream::{ScriptedUpstream, bookmark};
+use burgee_tests::server::TestServer;
+use burgee_tests::wait::{SOON, until};
+use burgee_tests::watcher::{End, Ledger, RulesetWatcher};
+use bytes::Bytes;
+use prost::Message as _;
+use tonic::Code;
+
+/// What a relay learns of its environments arrives at once; asserted with a
+/// margin.
+const LIVE_DEADLINE: Duration = Duration::from_secs(50);
+
+#[tokio::test]
+async fn environments_come_and_go_with_what_the_relay_key_lists() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    let staging = shop.environment("staging").await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let (relay_key, secret) = api_key(server.admin(), AccessKeyKind::Relay, &[&production]).await;
+    let relay = TestRelay::start(server.address(), &secret).await;
+    let in_production = relay.caller(&production.server_key().await);
+    let in_staging = relay.caller(&staging.server_key().await);
+    let watcher = RulesetWatcher::follow(&in_production);
+    watcher.synchronised().await;
+    in_staging.evaluate_for_alice("banner").await.unwrap_err();
+
+    let etag = list(&server, &relay_key, &relay_key.etag, &[&staging, &production]).await;
+    until("staging is served", LIVE_DEADLINE, async || {
+        in_staging.evaluate_for_alice("banner").await.is_ok()
+    })
+    .await;
+    let changed = staging.enable("banner").await;
+    RulesetWatcher::follow(&in_staging).reaches(changed).await;
+
+    list(&server, &relay_key, &etag, &[&staging]).await;
+    let deleted = End::Goodbye(GoodbyeReason::EnvironmentDeleted);
+    watcher.ends_with(LIVE_DEADLINE, deleted).await;
+    in_production.evaluate_for_alice("banner").await.unwrap_err();
+    until("the file of production is gone", LIVE_DEADLINE, async || {
+        relay.saved(&production.uid).is_none()
+    })
+    .await;
+    assert!(in_staging.evaluate_for_alice("banner").await.is_ok());
+}
+
+/// Gives the relay key these environments; gives the new etag.
+async fn list(
+    server: &TestServer,
+    relay_key: &ApiKey,
+    etag: &str,
+    environments: &[&TestEnvironment],
+) -> String {
+    let request = UpdateApiKeyRequest {
+        api_key: Some(ApiKey {
+            name: relay_key.name.clone(),
+            environments: environments.iter().map(|it| it.name.clone()).collect(),
+            ..ApiKey::default()
+        }),
+        etag: etag.to_owned(),
+        ..UpdateApiKeyRequest::default()
+    };
+    let response = server.admin().api_keys().update_api_key(request).await;
+    response.unwrap().into_inner().api_key.unwrap().etag
+}
+
+#[tokio::test]
+async fn a_deleted_environment_says_goodbye_at_every_hop() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    let staging = shop.environment("staging").await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let (_, secret) = api_key(server.admin(), AccessKeyKind::Relay, &[&production, &staging]).await;
+    let relay = TestRelay::start(server.address(), &secret).await;
+    let key = staging.server_key().await;
+    let at_server = RulesetWatcher::follow(&server.caller(&key));
+    let at_relay = RulesetWatcher::follow(&relay.caller(&key));
+    at_server.synchronised().await;
+    at_relay.synchronised().await;
+
+    let request = DeleteEnvironmentRequest {
+        name: staging.name.clone(),
+        etag: staging.get().await.etag,
+        ..DeleteEnvironmentRequest::default()
+    };
+    server.admin().environments().delete_environment(request).await.unwrap();
+
+    let deleted = End::Goodbye(GoodbyeReason::EnvironmentDeleted);
+    at_server.ends_with(LIVE_DEADLINE, deleted).await;
+    at_relay.ends_with(LIVE_DEADLINE, deleted).await;
+    let production_key = production.server_key().await;
+    let caller = relay.caller(&production_key);
+    until("production is served on", LIVE_DEADLINE, async || {
+        caller.evaluate_for_alice("banner").await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revoked_relay_key_ends_nothing_that_the_relay_serves() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let sdk_key = production.server_key().await;
+    let (relay_key, secret) = api_key(server.admin(), AccessKeyKind::Relay, &[&production]).await;
+    let mut relay = TestRelay::start(server.address(), &secret).await;
+    let watcher = RulesetWatcher::follow(&relay.caller(&sdk_key));
+    let served = production.enable("banner").await;
+    watcher.reaches(served).await;
+    until("the relay has saved it", SOON, async || {
+        relay.saved(&production.uid) >= Some(served)
+    })
+    .await;
+
+    let request = RevokeApiKeyRequest {
+        name: relay_key.name.clone(),
+        ..RevokeApiKeyRequest::default()
+    };
+    server.admin().api_keys().revoke_api_key(request).await.unwrap();
+    let upstream = server.caller(&secret);
+    until("upstream refuses the relay's key", LIVE_DEADLINE, async || {
+        let request = WatchEnvironmentsRequest::default();
+        let outcome = upstream.sync().watch_environments(request).await;
+        outcome.is_err_and(|status| status.code() == Code::Unauthenticated)
+    })
+    .await;
+
+    // Not even a start after that forgets what was received.
+    relay.kill9();
+    relay.start_again().await;
+    let evaluation = relay.caller(&sdk_key).evaluate_for_alice("banner").await.unwrap();
+    assert_eq!(evaluation.variant, "on");
+}
+
+#[tokio::test]
+async fn a_corrupt_snapshot_is_set_aside_and_the_one_before_it_is_used() {
+    let mut server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let key = production.server_key().await;
+    let mut relay = TestRelay::start(server.address(), &production.relay_key().await).await;
+    let first = production.position().await;
+    until("the relay has saved", SOON, async || {
+        relay.saved(&production.uid) >= Some(first)
+    })
+    .await;
+    let second = production.enable("banner").await;
+    until("the relay has saved again", SOON, async || {
+        relay.saved(&production.uid) >= Some(second)
+    })
+    .await;
+    server.kill9();
+    relay.kill9();
+    let newest = relay
+        .files()
+        .into_iter()
+        .filter(|file| TestRelay::position_in(file) >= Some(second))
+        .collect::<Vec<_>>();
+    assert!(!newest.is_empty());
+    for file in &newest {
+        let mut bytes = std::fs::read(file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(file, bytes).unwrap();
+    }
+
+    relay.start_again().await;
+
+    let caller = relay.caller(&key);
+    let evaluation = caller.evaluate_for_alice("banner").await.unwrap();
+    assert!(evaluation.position.unwrap() < second);
+    assert_eq!(evaluation.variant, "off");
+    assert!(relay.files().len() > newest.len(), "what is corrupt is kept aside");
+    server.start_again().await;
+    let after = production.disable("banner").await;
+    RulesetWatcher::follow(&caller).reaches(after).await;
+}
+
+/// What a [`ScriptedUpstream`] tells the truth about: one flag, one key.
+struct Truth {
+    environment: String,
+    sdk_key: String,
+}
+
+impl Truth {
+    fn new() -> Self {
+        let secret = credential::generate(credential::Kind::Server, rand::random());
+        Self {
+            environment: uuid::Uuid::new_v4().to_string(),
+            sdk_key: secret.to_string(),
+        }
+    }
+
+    fn flag(enabled: bool, revision: u64) -> Item {
+        let flag = Flag {
+            key: "banner".to_owned(),
+            r#type: FlagType::Boolean.into(),
+            variants: vec![variant("on", boolean(true)), variant("off", boolean(false))],
+            enabled,
+            off_variant: "off".to_owned(),
+            fallthrough: Some(serve("on")),
+            ..Flag::default()
+        };
+        item(ItemKind::Flag, "banner", revision, flag.encode_to_vec())
+    }
+
+    fn access_key(&self) -> Item {
+        let hash = credential::hash(&self.sdk_key);
+        let key: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let body = AccessKey {
+            hash: Bytes::copy_from_slice(&hash),
+            kind: AccessKeyKind::Server.into(),
+            environments: vec![self.environment.clone()],
+            ..AccessKey::default()
+        };
+        item(ItemKind::AccessKey, &key, 1, body.encode_to_vec())
+    }
+
+    /// The whole, with hashes that fit.
+    fn snapshot(&self, enabled: bool, position: Position) -> RulesetUpdate {
+        let items = vec![Self::flag(enabled, position.revision), self.access_key()];
+        let message = Snapshot {
+            items: items.clone(),
+            last_chunk: true,
+        };
+        self.complete(Message::Snapshot(message), &items, position)
+    }
+
+    /// One change, with hashes that fit a receiver of `snapshot`.
+    fn delta(&self, enabled: bool, from: Position, position: Position) -> RulesetUpdate {
+        let flag = Self::flag(enabled, position.revision);
+        let message = Delta {
+            from: Some(from),
+            upserted: vec![flag.clone()],
+            ..Delta::default()
+        };
+        self.complete(Message::Delta(message), &[flag, self.access_key()], position)
+    }
+
+    /// Fills in what belongs beside a message that leaves `items`.
+    fn complete(&self, message: Message, items: &[Item], position: Position) -> RulesetUpdate {
+        let token = ResumeToken {
+            version: 1,
+            environment: self.environment.clone(),
+            position: Some(position),
+            with_access_keys: true,
+        };
+        let (state_hash, access_hash) = Ledger::hashes(&self.environment, position, items);
+        RulesetUpdate {
+            environment: self.environment.clone(),
+            position: Some(position),
+            message: Some(message),
+            resume_token: token.encode_to_vec().into(),
+            state_hash,
+            access_hash,
+        }
+    }
+}
+
+fn item(kind: ItemKind, key: &str, revision: u64, body: Vec<u8>) -> Item {
+    Item {
+        kind: kind.into(),
+        key: key.to_owned(),
+        revision,
+        level: 1,
+        body: body.into(),
+    }
+}
+
+const fn at(revision: u64) -> Position {
+    Position {
+        epoch: 1_700_000_000_000,
+        revision,
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_lies_changes_nothing_that_is_served() {
+    let truth = Truth::new();
+    let opening = vec![truth.snapshot(true, at(5))];
+    let upstream = ScriptedUpstream::start(&truth.environment, opening.clone()).await;
+    let relay = TestRelay::start(&upstream.url(), "burgee_rly_a-scripted-upstream-takes-any").await;
+    let caller = relay.caller(&truth.sdk_key);
+    let watcher = RulesetWatcher::follow(&caller);
+    watcher.reaches(at(5)).await;
+
+    let mut lies = Vec::new();
+    let mut lie = |what: &'static str, update: RulesetUpdate| lies.push((what, update));
+    lie("an older snapshot", truth.snapshot(false, at(4)));
+    lie("an older epoch", truth.snapshot(false, Position { epoch: 1, revision: 900 }));
+    lie("a delta from elsewhere", truth.delta(false, at(3), at(6)));
+    lie("another environment", Truth::new().snapshot(false, at(9)));
+    let mut wrong = truth.delta(false, at(5), at(6));
+    wrong.state_hash = Bytes::from_static(&[7; 16]);
+    lie("a delta whose hash is wrong", wrong);
+    let mut wrong = truth.snapshot(false, at(6));
+    wrong.access_hash = Bytes::from_static(&[7; 16]);
+    lie("a snapshot whose access hash is wrong", wrong);
+    lie("nothing at all", RulesetUpdate::default());
+    let mut wrong = truth.complete(bookmark(), &[], at(7));
+    wrong.state_hash = Bytes::from_static(&[7; 16]);
+    lie("a bookmark whose hash is wrong", wrong);
+
+    for (what, update) in lies {
+        let streams = upstream.streams();
+        upstream.say(update);
+        upstream.stream_after(streams).await;
+
+        let evaluation = caller.evaluate_for_alice("banner").await.unwrap();
+        assert_eq!(evaluation.position, Some(at(5)), "{what}");
+        assert_eq!(evaluation.variant, "on", "{what}");
+        assert_eq!(watcher.position(), at(5), "{what}");
+    }
+
+    // And the truth is believed again.
+    let streams = upstream.streams();
+    upstream.open_with(vec![truth.snapshot(false, at(8))]);
+    upstream.say(RulesetUpdate::default());
+    upstream.stream_after(streams).await;
+    watcher.flag("banner", |flag| !flag.enabled).await;
+    assert_eq!(watcher.position(), at(8));
+}
