@@ -30,7 +30,9 @@ const STREAMS_DEADLINE: Duration = Duration::from_secs(50);
 
 /// Well-formed, and of nobody: a made-up secret with a checksum that fits.
 fn unknown(kind: burgee_hub::credential::Kind) -> String {
-    burgee_hub::credential::generate(kind, rand::random()).to_string()
+    burgee_hub::credential::generate(kind, rand::random())
+        .expose()
+        .to_owned()
 }
 
 /// `/package.Service/Method` of every RPC of the contract.
@@ -81,16 +83,32 @@ async fn every_rpc_refuses_whoever_has_no_valid_credential() {
         ("an empty one", Some("Bearer ".to_owned())),
         ("another scheme", Some("Basic YWRtaW46YWRtaW4=".to_owned())),
         ("a malformed one", bearer("burgee_srv_tooshort".to_owned())),
-        ("an unknown token", bearer(unknown(burgee_hub::credential::Kind::ServiceAccount))),
-        ("an unknown server key", bearer(unknown(burgee_hub::credential::Kind::Server))),
-        ("an unknown relay key", bearer(unknown(burgee_hub::credential::Kind::Relay))),
+        (
+            "an unknown token",
+            bearer(unknown(burgee_hub::credential::Kind::ServiceAccount)),
+        ),
+        (
+            "an unknown server key",
+            bearer(unknown(burgee_hub::credential::Kind::Server)),
+        ),
+        (
+            "an unknown relay key",
+            bearer(unknown(burgee_hub::credential::Kind::Relay)),
+        ),
     ];
     for path in &rpcs {
         for (what, credential) in &credentials {
             let status = call(server.address(), path, credential.as_deref()).await;
-            assert_eq!(status.code(), Code::Unauthenticated, "{path} with {what}: {status:?}");
+            assert_eq!(
+                status.code(),
+                Code::Unauthenticated,
+                "{path} with {what}: {status:?}"
+            );
             let reasons = ["CREDENTIAL_MISSING", "CREDENTIAL_INVALID"];
-            assert!(reasons.contains(&reason(&status).as_str()), "{path}: {status:?}");
+            assert!(
+                reasons.contains(&reason(&status).as_str()),
+                "{path}: {status:?}"
+            );
         }
     }
 }
@@ -99,7 +117,9 @@ async fn every_rpc_refuses_whoever_has_no_valid_credential() {
 async fn a_key_of_the_data_plane_opens_nothing_of_the_admin_plane() {
     let server = TestServer::start().await;
     let (_, production) = server.shop().await;
-    let admin_rpcs = every_rpc().into_iter().filter(|path| path.contains("burgee.admin."));
+    let admin_rpcs = every_rpc()
+        .into_iter()
+        .filter(|path| path.contains("burgee.admin."));
     let keys = [production.server_key().await, production.relay_key().await];
     for path in admin_rpcs {
         for key in &keys {
@@ -121,22 +141,49 @@ async fn each_kind_of_key_opens_what_it_is_for_and_no_more() {
     shop.create_flag(visible).await;
 
     let client = server.caller(&production.client_key().await);
-    let all = client.evaluation().evaluate_all(EvaluateAllRequest::default()).await.unwrap();
-    let keys: Vec<_> = all.get_ref().evaluations.iter().map(|it| it.flag_key.as_str()).collect();
-    assert_eq!(keys, ["visible"], "a client key sees what is client-visible");
+    let all = client
+        .evaluation()
+        .evaluate_all(EvaluateAllRequest::default())
+        .await
+        .unwrap();
+    let keys: Vec<_> = all
+        .get_ref()
+        .evaluations
+        .iter()
+        .map(|it| it.flag_key.as_str())
+        .collect();
+    assert_eq!(
+        keys,
+        ["visible"],
+        "a client key sees what is client-visible"
+    );
     let hidden = client.evaluate_for_alice("internal").await.unwrap();
-    assert_eq!(hidden.error_code(), burgee_proto::types::v1::ErrorCode::FlagNotFound);
-    let outcome = client.sync().get_ruleset(GetRulesetRequest::default()).await;
+    assert_eq!(
+        hidden.error_code(),
+        burgee_proto::types::v1::ErrorCode::FlagNotFound
+    );
+    let outcome = client
+        .sync()
+        .get_ruleset(GetRulesetRequest::default())
+        .await;
     refused(outcome, Code::PermissionDenied);
 
     let sdk = server.caller(&production.server_key().await);
-    let outcome = sdk.sync().watch_environments(WatchEnvironmentsRequest::default()).await;
+    let outcome = sdk
+        .sync()
+        .watch_environments(WatchEnvironmentsRequest::default())
+        .await;
     refused(outcome, Code::PermissionDenied);
     let elsewhere = GetRulesetRequest {
         environment: staging.uid.clone(),
         ..GetRulesetRequest::default()
     };
-    let status = sdk.sync().get_ruleset(elsewhere).await.map(drop).unwrap_err();
+    let status = sdk
+        .sync()
+        .get_ruleset(elsewhere)
+        .await
+        .map(drop)
+        .unwrap_err();
     let codes = [Code::PermissionDenied, Code::NotFound];
     assert!(codes.contains(&status.code()), "{status:?}");
 }
@@ -153,11 +200,18 @@ async fn access_keys_travel_to_relays_only() {
 
     let relay = RulesetWatcher::follow_environment(&relay_caller, &production.uid);
     let sdk = RulesetWatcher::follow(&sdk_caller);
-    let (relay, sdk) = (relay.reaches(head).await.ledger, sdk.reaches(head).await.ledger);
+    let (relay, sdk) = (
+        relay.reaches(head).await.ledger,
+        sdk.reaches(head).await.ledger,
+    );
 
     let access_key = i32::from(ItemKind::AccessKey);
     let count = |ledger: &burgee_tests::watcher::Ledger| {
-        ledger.items.keys().filter(|(kind, _)| *kind == access_key).count()
+        ledger
+            .items
+            .keys()
+            .filter(|(kind, _)| *kind == access_key)
+            .count()
     };
     assert_eq!(count(&relay), 2, "the relay key itself, and the server key");
     assert_eq!(count(&sdk), 0);
@@ -183,7 +237,12 @@ async fn a_revoked_key_ends_calls_and_streams_at_every_hop() {
         name: key.name,
         ..RevokeApiKeyRequest::default()
     };
-    server.admin().api_keys().revoke_api_key(request).await.unwrap();
+    server
+        .admin()
+        .api_keys()
+        .revoke_api_key(request)
+        .await
+        .unwrap();
 
     for caller in &callers {
         until("calls are refused", CALLS_DEADLINE, async || {
@@ -207,10 +266,18 @@ async fn a_rotated_key_and_its_successor_both_work_until_the_overlap_ends() {
 
     let request = RotateApiKeyRequest {
         name: key.name,
-        overlap: Some(prost_types::Duration { seconds: 2, nanos: 0 }),
+        overlap: Some(prost_types::Duration {
+            seconds: 2,
+            nanos: 0,
+        }),
         ..RotateApiKeyRequest::default()
     };
-    let rotated = server.admin().api_keys().rotate_api_key(request).await.unwrap();
+    let rotated = server
+        .admin()
+        .api_keys()
+        .rotate_api_key(request)
+        .await
+        .unwrap();
 
     let successor = server.caller(&rotated.into_inner().secret);
     successor.evaluate_for_alice("banner").await.unwrap();
@@ -234,7 +301,11 @@ async fn a_new_key_works_at_once_at_the_server_and_soon_at_the_relay() {
 
     let secret = production.server_key().await;
 
-    server.caller(&secret).evaluate_for_alice("banner").await.unwrap();
+    server
+        .caller(&secret)
+        .evaluate_for_alice("banner")
+        .await
+        .unwrap();
     let at_relay = relay.caller(&secret);
     until("the relay knows the key", CALLS_DEADLINE, async || {
         at_relay.evaluate_for_alice("banner").await.is_ok()
@@ -250,10 +321,17 @@ async fn a_replica_that_was_not_asked_before_knows_every_key() {
     let secret = production.server_key().await;
     let other = TestServer::on(server.database()).await;
 
-    other.caller(&secret).evaluate_for_alice("banner").await.unwrap();
+    other
+        .caller(&secret)
+        .evaluate_for_alice("banner")
+        .await
+        .unwrap();
     let token = server.database().admin_token().await;
     let admin = Caller::new(other.address(), &token);
-    let projects = admin.projects().list_projects(ListProjectsRequest::default()).await;
+    let projects = admin
+        .projects()
+        .list_projects(ListProjectsRequest::default())
+        .await;
     assert_eq!(projects.unwrap().into_inner().projects.len(), 1);
 }
 
@@ -271,7 +349,12 @@ async fn a_key_that_has_expired_is_refused() {
         }),
         ..CreateApiKeyRequest::default()
     };
-    let created = server.admin().api_keys().create_api_key(request).await.unwrap();
+    let created = server
+        .admin()
+        .api_keys()
+        .create_api_key(request)
+        .await
+        .unwrap();
     let caller = server.caller(&created.into_inner().secret);
     let watcher = RulesetWatcher::follow(&caller);
     watcher.synchronised().await;

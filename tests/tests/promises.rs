@@ -9,12 +9,12 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
-//mod access;
+mod access;
 mod bad_input;
 mod behind;
 mod faults;
 mod idempotency;
 mod protocols;
-//mod relays;
+mod relays;
 //mod travelling;
 mod two_servers;

@@ -7,7 +7,10 @@ use burgee_proto::admin::v1::{
     ApiKey, DeleteEnvironmentRequest, RevokeApiKeyRequest, UpdateApiKeyRequest,
 };
 use burgee_proto::sync::v1::ruleset_update::Message;
-use burgee_proto::sync::v1::{Delta, GoodbyeReason, Item, ItemKind, ResumeToken, RulesetUpdate, Snapshot, WatchEnvironmentsRequest};
+use burgee_proto::sync::v1::{
+    Delta, GoodbyeReason, Item, ItemKind, ResumeToken, RulesetUpdate, Snapshot,
+    WatchEnvironmentsRequest,
+};
 use burgee_proto::types::v1::{AccessKey, AccessKeyKind, Flag, FlagType, Position};
 use burgee_tests::builders::{boolean, boolean_flag, serve, variant};
 use burgee_tests::project::{TestEnvironment, api_key};
@@ -38,7 +41,13 @@ async fn environments_come_and_go_with_what_the_relay_key_lists() {
     watcher.synchronised().await;
     in_staging.evaluate_for_alice("banner").await.unwrap_err();
 
-    let etag = list(&server, &relay_key, &relay_key.etag, &[&staging, &production]).await;
+    let etag = list(
+        &server,
+        &relay_key,
+        &relay_key.etag,
+        &[&staging, &production],
+    )
+    .await;
     until("staging is served", LIVE_DEADLINE, async || {
         in_staging.evaluate_for_alice("banner").await.is_ok()
     })
@@ -49,10 +58,15 @@ async fn environments_come_and_go_with_what_the_relay_key_lists() {
     list(&server, &relay_key, &etag, &[&staging]).await;
     let deleted = End::Goodbye(GoodbyeReason::EnvironmentDeleted);
     watcher.ends_with(LIVE_DEADLINE, deleted).await;
-    in_production.evaluate_for_alice("banner").await.unwrap_err();
-    until("the file of production is gone", LIVE_DEADLINE, async || {
-        relay.saved(&production.uid).is_none()
-    })
+    in_production
+        .evaluate_for_alice("banner")
+        .await
+        .unwrap_err();
+    until(
+        "the file of production is gone",
+        LIVE_DEADLINE,
+        async || relay.saved(&production.uid).is_none(),
+    )
     .await;
     assert!(in_staging.evaluate_for_alice("banner").await.is_ok());
 }
@@ -83,7 +97,12 @@ async fn a_deleted_environment_says_goodbye_at_every_hop() {
     let (shop, production) = server.shop().await;
     let staging = shop.environment("staging").await;
     shop.create_flag(boolean_flag("banner")).await;
-    let (_, secret) = api_key(server.admin(), AccessKeyKind::Relay, &[&production, &staging]).await;
+    let (_, secret) = api_key(
+        server.admin(),
+        AccessKeyKind::Relay,
+        &[&production, &staging],
+    )
+    .await;
     let relay = TestRelay::start(server.address(), &secret).await;
     let key = staging.server_key().await;
     let at_server = RulesetWatcher::follow(&server.caller(&key));
@@ -96,7 +115,12 @@ async fn a_deleted_environment_says_goodbye_at_every_hop() {
         etag: staging.get().await.etag,
         ..DeleteEnvironmentRequest::default()
     };
-    server.admin().environments().delete_environment(request).await.unwrap();
+    server
+        .admin()
+        .environments()
+        .delete_environment(request)
+        .await
+        .unwrap();
 
     let deleted = End::Goodbye(GoodbyeReason::EnvironmentDeleted);
     at_server.ends_with(LIVE_DEADLINE, deleted).await;
@@ -129,19 +153,32 @@ async fn a_revoked_relay_key_ends_nothing_that_the_relay_serves() {
         name: relay_key.name.clone(),
         ..RevokeApiKeyRequest::default()
     };
-    server.admin().api_keys().revoke_api_key(request).await.unwrap();
+    server
+        .admin()
+        .api_keys()
+        .revoke_api_key(request)
+        .await
+        .unwrap();
     let upstream = server.caller(&secret);
-    until("upstream refuses the relay's key", LIVE_DEADLINE, async || {
-        let request = WatchEnvironmentsRequest::default();
-        let outcome = upstream.sync().watch_environments(request).await;
-        outcome.is_err_and(|status| status.code() == Code::Unauthenticated)
-    })
+    until(
+        "upstream refuses the relay's key",
+        LIVE_DEADLINE,
+        async || {
+            let request = WatchEnvironmentsRequest::default();
+            let outcome = upstream.sync().watch_environments(request).await;
+            outcome.is_err_and(|status| status.code() == Code::Unauthenticated)
+        },
+    )
     .await;
 
     // Not even a start after that forgets what was received.
     relay.kill9();
     relay.start_again().await;
-    let evaluation = relay.caller(&sdk_key).evaluate_for_alice("banner").await.unwrap();
+    let evaluation = relay
+        .caller(&sdk_key)
+        .evaluate_for_alice("banner")
+        .await
+        .unwrap();
     assert_eq!(evaluation.variant, "on");
 }
 
@@ -182,7 +219,10 @@ async fn a_corrupt_snapshot_is_set_aside_and_the_one_before_it_is_used() {
     let evaluation = caller.evaluate_for_alice("banner").await.unwrap();
     assert!(evaluation.position.unwrap() < second);
     assert_eq!(evaluation.variant, "off");
-    assert!(relay.files().len() > newest.len(), "what is corrupt is kept aside");
+    assert!(
+        relay.files().len() > newest.len(),
+        "what is corrupt is kept aside"
+    );
     server.start_again().await;
     let after = production.disable("banner").await;
     RulesetWatcher::follow(&caller).reaches(after).await;
@@ -199,7 +239,7 @@ impl Truth {
         let secret = credential::generate(credential::Kind::Server, rand::random());
         Self {
             environment: uuid::Uuid::new_v4().to_string(),
-            sdk_key: secret.to_string(),
+            sdk_key: secret.expose().to_owned(),
         }
     }
 
@@ -246,7 +286,11 @@ impl Truth {
             upserted: vec![flag.clone()],
             ..Delta::default()
         };
-        self.complete(Message::Delta(message), &[flag, self.access_key()], position)
+        self.complete(
+            Message::Delta(message),
+            &[flag, self.access_key()],
+            position,
+        )
     }
 
     /// Fills in what belongs beside a message that leaves `items`.
@@ -299,7 +343,16 @@ async fn an_upstream_that_lies_changes_nothing_that_is_served() {
     let mut lies = Vec::new();
     let mut lie = |what: &'static str, update: RulesetUpdate| lies.push((what, update));
     lie("an older snapshot", truth.snapshot(false, at(4)));
-    lie("an older epoch", truth.snapshot(false, Position { epoch: 1, revision: 900 }));
+    lie(
+        "an older epoch",
+        truth.snapshot(
+            false,
+            Position {
+                epoch: 1,
+                revision: 900,
+            },
+        ),
+    );
     lie("a delta from elsewhere", truth.delta(false, at(3), at(6)));
     lie("another environment", Truth::new().snapshot(false, at(9)));
     let mut wrong = truth.delta(false, at(5), at(6));
