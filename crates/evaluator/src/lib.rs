@@ -4,15 +4,51 @@
 //! | step | module |
 //! |---|---|
 //! | messages of a stream become a verified ruleset | [`receiver`] |
-//! | which is items at one position | [`state`], [`hash`] |
+//! | which is items at one position, with a hash | [`state`], [`hash`] |
+//! | it is compiled, item by item | `ruleset`, `flag`, `segment`, `condition`, `operators` |
+//! | and linked: who names whom, who is not understood | `link` |
+//! | a context is flattened, its limits checked | [`context`], `attribute` |
+//! | and a flag evaluated, step by step | `evaluate`, [`bucket`] |
+//! | what the server refuses or rewrites before it stores | [`check_flag`], [`normalise_block`] |
+//!
+//! ```
+//! use burgee_evaluator::{Context, Ruleset};
+//! use burgee_proto::types::v1 as types;
+//!
+//! let ruleset = Ruleset::from_message(&types::Ruleset::default());
+//! let alice = types::EvaluationContext {
+//!     targeting_key: "alice".into(),
+//!     attributes: None,
+//! };
+//! let alice = Context::new(&alice)?;
+//! let evaluated = ruleset.evaluate("checkout", &alice, types::ValueType::Boolean);
+//! assert_eq!(evaluated.error_code, types::ErrorCode::FlagNotFound);
+//! # Ok::<(), burgee_evaluator::InvalidContext>(())
+//! ```
 
+mod attribute;
+pub mod bucket;
+mod condition;
+pub mod context;
+mod evaluate;
+mod flag;
 pub mod hash;
+mod link;
+mod operators;
+mod problem;
 pub mod receiver;
+mod ruleset;
+mod segment;
 pub mod state;
 
 pub use burgee_proto::sync::v1::Item;
+pub use context::{Context, InvalidContext};
+pub use evaluate::Evaluated;
 pub use hash::{Digest, state_hash};
+pub use operators::cidr::normalise_block;
+pub use problem::Problem;
 pub use receiver::{Applied, Received, Receiver, Refusal};
+pub use ruleset::{Ruleset, check_condition, check_flag, check_segment};
 pub use state::{ItemId, RulesetState};
 
 /// The highest item level that this evaluator reads rightly. Items of a higher

@@ -1,0 +1,121 @@
+//! Attributes of a context: how they are named, and what they hold.
+
+use std::sync::Arc;
+
+use prost_types::Value;
+use prost_types::value::Kind;
+
+/// The largest integer that a double holds without a gap below it: 2^53 − 1.
+pub(crate) const INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
+
+/// How a ruleset names an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// The targeting key, never an attribute.
+    TargetingKey,
+    /// The name `targetingKey`: the targeting key if there is one, else the
+    /// attribute of that name.
+    TargetingKeyOrAttribute,
+    /// Any other name.
+    Attribute(Arc<str>),
+}
+
+impl Name {
+    /// The name that reads the targeting key.
+    pub(crate) const TARGETING_KEY: &str = "targetingKey";
+}
+
+/// The value of an attribute. Never null, an object, NaN or infinite.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Attribute {
+    /// Anything but a list.
+    One(Scalar),
+    /// May be empty, and is present all the same.
+    List(Box<[Scalar]>),
+}
+
+impl Attribute {
+    /// What a clause is tried on: the elements of a list, or the one value.
+    pub(crate) fn elements(&self) -> &[Scalar] {
+        match self {
+            Self::One(scalar) => std::slice::from_ref(scalar),
+            Self::List(elements) => elements,
+        }
+    }
+
+    /// The key text for bucketing, which lists do not have.
+    pub(crate) fn key_text(&self) -> Option<&str> {
+        match self {
+            Self::One(scalar) => scalar.key_text(),
+            Self::List(_) => None,
+        }
+    }
+
+    /// The key texts for targets and segments: of a list, that of each element.
+    pub(crate) fn key_texts(&self) -> impl Iterator<Item = &str> {
+        self.elements().iter().filter_map(Scalar::key_text)
+    }
+}
+
+/// A string, number or boolean.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Scalar {
+    Boolean(bool),
+    Number {
+        value: f64,
+        /// The decimal digits of an integral number within ±(2^53 − 1).
+        digits: Option<Box<str>>,
+    },
+    Text(Box<str>),
+}
+
+impl Scalar {
+    pub(crate) fn text(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+
+    pub(crate) fn number(value: f64) -> Self {
+        #[allow(clippy::cast_possible_truncation)]
+        let digits = is_integer(value).then(|| (value as i64).to_string().into());
+        Self::Number { value, digits }
+    }
+
+    /// What a message holds; none for null, lists, objects, NaN and infinities.
+    pub(crate) fn from_message(value: &Value) -> Option<Self> {
+        match value.kind.as_ref()? {
+            Kind::BoolValue(value) => Some(Self::Boolean(*value)),
+            Kind::NumberValue(value) if value.is_finite() => Some(Self::number(*value)),
+            Kind::StringValue(text) => Some(Self::text(text)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Number { value, .. } => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A non-empty string is itself, an integral number its decimal digits.
+    fn key_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(&**text).filter(|text| !text.is_empty()),
+            Self::Number { digits, .. } => digits.as_deref(),
+            Self::Boolean(_) => None,
+        }
+    }
+}
+
+/// Whether a number is integral within ±(2^53 − 1).
+#[allow(clippy::float_cmp)]
+pub(crate) fn is_integer(value: f64) -> bool {
+    value.abs() <= INTEGER_MAX && value.trunc() == value
+}

@@ -1,0 +1,240 @@
+//! A compiled ruleset: flags by key, linked to the segments and prerequisites
+//! that they name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use burgee_proto::sync::v1::{Item, ItemKind};
+use burgee_proto::types::v1 as message;
+
+use crate::condition::{Names, Scope};
+use crate::flag::{Flag, FlagDefinition};
+use crate::link::{Problems, link_prerequisites, link_segments};
+use crate::problem::Problem;
+use crate::segment::{Segment, SegmentDefinition, is_same, segment_of_part};
+use crate::state::RulesetState;
+
+/// A place among the flags of a ruleset.
+pub(crate) type SlotIndex = usize;
+
+/// The segments of a ruleset by key.
+pub(crate) type Segments = BTreeMap<Box<str>, Arc<SegmentDefinition>>;
+
+/// A ruleset, ready to be evaluated. Immutable and shared between threads; a
+/// clone costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Ruleset {
+    slots: Arc<[Slot]>,
+    by_key: Arc<HashMap<Arc<str>, SlotIndex>>,
+    segments: Arc<Segments>,
+}
+
+/// A flag, and what it is linked to in this ruleset.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) definition: Arc<FlagDefinition>,
+    /// By the place that conditions give; none: the segment is missing.
+    pub(crate) segments: Box<[Option<Arc<Segment>>]>,
+    /// In the order of the flag's prerequisites; none: the flag is missing.
+    pub(crate) prerequisites: Box<[Option<SlotIndex>]>,
+    /// Why evaluating it is a PARSE_ERROR.
+    pub(crate) problem: Option<Arc<str>>,
+}
+
+impl Ruleset {
+    /// Compiles everything. Never fails: what is not understood is a
+    /// PARSE_ERROR for the flags that depend on it.
+    pub fn compile(state: &RulesetState) -> Self {
+        Self::default().recompile(state)
+    }
+
+    /// Compiles what differs from this ruleset, and links it anew. Items that
+    /// have the same content are not looked into, so that a small change of a
+    /// large environment costs little, whether it came as a delta or as a
+    /// snapshot.
+    #[must_use]
+    pub fn recompile(&self, state: &RulesetState) -> Self {
+        let mut names = Names::default();
+        let segments = self.recompile_segments(state, &mut names);
+        let compile = |item: &Arc<Item>| match self.definition(&item.key) {
+            Some(known) if known.item.as_ref().is_some_and(|it| is_same(it, item)) => known.clone(),
+            _ => Arc::new(FlagDefinition::from_item(item, &mut names)),
+        };
+        let flags = state.items_of(ItemKind::Flag).map(compile).collect();
+        self.link(flags, segments)
+    }
+
+    /// Compiles a ruleset that did not come as items: a conformance case, a
+    /// bootstrap file. Of two flags or segments with one key the first counts.
+    pub fn from_message(ruleset: &message::Ruleset) -> Self {
+        let mut names = Names::default();
+        let mut segments = Segments::new();
+        for segment in &ruleset.segments {
+            segments
+                .entry(segment.key.as_str().into())
+                .or_insert_with(|| Arc::new(SegmentDefinition::whole(segment, &mut names)));
+        }
+        let mut seen = std::collections::HashSet::new();
+        let first = ruleset.flags.iter().filter(|flag| seen.insert(&flag.key));
+        let flags = first
+            .map(|flag| Arc::new(FlagDefinition::from_message(flag, &mut names)))
+            .collect();
+        Self::default().link(flags, segments)
+    }
+
+    /// The keys of all flags.
+    pub fn flag_keys(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.slots.iter().map(|slot| &*slot.definition.key)
+    }
+
+    /// Whether client keys may see a flag. None: there is no such flag. A flag
+    /// that cannot be decoded is not visible.
+    pub fn is_client_visible(&self, flag_key: &str) -> Option<bool> {
+        self.definition(flag_key).map(|flag| flag.client_visible)
+    }
+
+    /// Why evaluating a flag is a PARSE_ERROR. None: it is not.
+    pub fn problem(&self, flag_key: &str) -> Option<&str> {
+        self.slot(self.find(flag_key)?)?.problem.as_deref()
+    }
+
+    /// Whether a flag may evaluate otherwise than in an older ruleset: it is
+    /// new, has other content, or depends on something that has. False for a
+    /// flag that neither has.
+    pub fn may_differ(&self, older: &Self, flag_key: &str) -> bool {
+        let mut checked = std::collections::HashSet::new();
+        let mut to_check = vec![flag_key];
+        while let Some(key) = to_check.pop() {
+            if !checked.insert(key) {
+                continue;
+            }
+            match (self.slot_of(key), older.slot_of(key)) {
+                (None, None) => {}
+                (Some(new), Some(old)) if new.is_same(old) => {
+                    let prerequisites = new.definition.prerequisites();
+                    to_check.extend(prerequisites.map(|it| &*it.flag_key));
+                }
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    pub(crate) fn find(&self, flag_key: &str) -> Option<SlotIndex> {
+        self.by_key.get(flag_key).copied()
+    }
+
+    pub(crate) fn slot(&self, index: SlotIndex) -> Option<&Slot> {
+        self.slots.get(index)
+    }
+
+    fn slot_of(&self, flag_key: &str) -> Option<&Slot> {
+        self.slot(self.find(flag_key)?)
+    }
+
+    fn definition(&self, flag_key: &str) -> Option<&Arc<FlagDefinition>> {
+        self.slot_of(flag_key).map(|slot| &slot.definition)
+    }
+
+    fn recompile_segments(&self, state: &RulesetState, names: &mut Names) -> Segments {
+        let mut parts: HashMap<&str, Vec<&Arc<Item>>> = HashMap::new();
+        for part in state.items_of(ItemKind::SegmentPart) {
+            let segment = segment_of_part(&part.key);
+            parts.entry(segment).or_default().push(part);
+        }
+        let assemble = |item: &Arc<Item>| {
+            let key = item.key.as_str();
+            let parts = parts.get(key).map(Vec::as_slice).unwrap_or_default();
+            let previous = self.segments.get(key);
+            let segment = SegmentDefinition::assemble(item, parts, previous, names);
+            (key.into(), segment)
+        };
+        state.items_of(ItemKind::Segment).map(assemble).collect()
+    }
+
+    fn link(&self, flags: Vec<Arc<FlagDefinition>>, segments: Segments) -> Self {
+        let by_key = self.index(&flags);
+        let mut problems = Problems::new(flags.len());
+        let mut slots: Vec<_> = flags
+            .into_iter()
+            .enumerate()
+            .map(|(index, definition)| {
+                let linked = link_segments(&definition, &segments, &mut problems, index);
+                Slot {
+                    segments: linked,
+                    prerequisites: link_prerequisites(&definition, &by_key),
+                    problem: None,
+                    definition,
+                }
+            })
+            .collect();
+        problems.spread(&slots);
+        for (slot, problem) in slots.iter_mut().zip(problems.into_inner()) {
+            slot.problem = problem;
+        }
+        Self {
+            slots: slots.into(),
+            by_key,
+            segments: Arc::new(segments),
+        }
+    }
+
+    /// The places of the flags: those of this ruleset if they are the same.
+    fn index(&self, flags: &[Arc<FlagDefinition>]) -> Arc<HashMap<Arc<str>, SlotIndex>> {
+        let mine = self.slots.iter().map(|slot| &slot.definition.key);
+        if mine.eq(flags.iter().map(|flag| &flag.key)) {
+            return self.by_key.clone();
+        }
+        let places = flags.iter().enumerate();
+        Arc::new(
+            places
+                .map(|(place, flag)| (flag.key.clone(), place))
+                .collect(),
+        )
+    }
+}
+
+impl Slot {
+    /// Whether the flag and its segments are the same; prerequisites apart.
+    fn is_same(&self, older: &Self) -> bool {
+        let same_segment = |pair: (&Option<Arc<Segment>>, &Option<Arc<Segment>>)| match pair {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        Arc::ptr_eq(&self.definition, &older.definition)
+            && self.problem == older.problem
+            && self.segments.iter().zip(&older.segments).all(same_segment)
+    }
+}
+
+/// What would make a flag a PARSE_ERROR by itself: for the server, before it
+/// stores one. Whether prerequisites form a cycle, and what segments hold, is
+/// not looked at.
+///
+/// # Errors
+///
+/// The first thing that is not understood, and where it is.
+pub fn check_flag(flag: &message::Flag) -> Result<(), Problem> {
+    Flag::compile(flag, &mut Names::default()).map(drop)
+}
+
+/// What would make a segment not understood.
+///
+/// # Errors
+///
+/// The first thing that is not understood, and where it is.
+pub fn check_segment(segment: &message::Segment) -> Result<(), Problem> {
+    Segment::compile(segment, &mut Names::default()).map(drop)
+}
+
+/// What would make a condition of a rule not understood.
+///
+/// # Errors
+///
+/// The first thing that is not understood, and where it is.
+pub fn check_condition(condition: &message::Condition) -> Result<(), Problem> {
+    let mut names = Names::default();
+    let mut scope = Scope::flag(&mut names);
+    crate::condition::Condition::compile(condition, &mut scope).map(drop)
+}
