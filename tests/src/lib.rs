@@ -19,6 +19,7 @@
 //! | [`fault_proxy`] | a TCP connection that can be cut, stalled, refused |
 //! | [`scripted_upstream`] | a sync service that says whatever a test wants |
 //! | [`errors`] | what a refusal says |
+//! | [`dev_server`] | `burgee-server dev`, and the lines it prints |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,6 +30,7 @@
 
 pub mod builders;
 pub mod callers;
+pub mod dev_server;
 pub mod errors;
 pub mod fault_proxy;
 pub mod postgres;

@@ -12,6 +12,7 @@
 mod access;
 mod bad_input;
 mod behind;
+mod dev;
 mod faults;
 mod idempotency;
 mod protocols;
