@@ -60,7 +60,9 @@ impl fmt::Display for Address {
             formatter,
             "{}://{}",
             self.0.scheme_str().unwrap_or_default(),
-            self.0.authority().map_or("", |authority| authority.as_str())
+            self.0
+                .authority()
+                .map_or("", |authority| authority.as_str())
         )
     }
 }

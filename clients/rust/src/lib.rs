@@ -1,4 +1,8 @@
-//! The crate's rooms, from the front door to the innermost:
+#![doc = include_str!("../README.md")]
+//!
+//! # The crate's rooms
+//!
+//! From the front door to the innermost:
 //!
 //! | module | what |
 //! |---|---|
@@ -9,11 +13,20 @@
 //! | `burgee-evaluator` | what a flag is for a context: a crate of its own |
 
 mod address;
+mod bootstrap;
+mod client;
+mod json;
 mod key;
 pub mod snapshot_file;
+mod store;
 pub mod sync;
 
+pub use burgee_evaluator::InvalidContext;
 pub use burgee_proto as proto;
+pub use burgee_proto::types::v1::{ErrorCode, Position, Reason};
 
 pub use self::address::{Address, InvalidAddress};
+pub use self::client::{
+    Client, ClientBuilder, Closed, ConfigError, Context, ContextBuilder, Details, State,
+};
 pub use self::key::{InvalidKey, Key};

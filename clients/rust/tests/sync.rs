@@ -1,6 +1,14 @@
 //! What a follower makes of an upstream that works, fails, says goodbye, and
 //! lies.
 
+// A test stops at the first thing that is not as it should be, helpers included.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 // Used by more than one test program, and not all of it by each.
 #[allow(dead_code, unreachable_pub)]
 #[path = "support/scripted.rs"]

@@ -123,7 +123,7 @@ impl Follower {
         self.watch.liveness()
     }
 
-    /// `notify_waiters` on it ends a wait between two streams.
+    /// `notify_waiters` on it ends the wait after a failed stream.
     #[must_use]
     pub fn hurry(&self) -> Arc<Notify> {
         self.watch.hurry()

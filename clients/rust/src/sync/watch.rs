@@ -63,9 +63,13 @@ pub(crate) struct Watch<M: Method> {
 }
 
 enum Phase<M: Method> {
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+        /// Whether a hurry ends it: not where the other side asked for patience.
+        may_hurry: bool,
+    },
     Opening(Pin<Box<dyn Future<Output = Opening<M>> + Send>>),
-    Open(Open<M>),
+    Open(Box<Open<M>>),
 }
 
 /// A stream with its share of a connection.
@@ -105,6 +109,7 @@ impl<M: Method> Watch<M> {
             hurry: Arc::default(),
             phase: Phase::Waiting {
                 until: Instant::now(),
+                may_hurry: false,
             },
             live_since: None,
             liveness: Liveness::default(),
@@ -116,7 +121,7 @@ impl<M: Method> Watch<M> {
         self.liveness.clone()
     }
 
-    /// Cuts a wait short when notified.
+    /// Cuts a wait after a failure short when notified.
     pub(crate) fn hurry(&self) -> Arc<Notify> {
         Arc::clone(&self.hurry)
     }
@@ -134,13 +139,13 @@ impl<M: Method> Watch<M> {
     pub(crate) async fn next(&mut self, request: impl Fn() -> M::Request) -> Signal<M::Message> {
         loop {
             match &mut self.phase {
-                Phase::Waiting { until } => {
-                    let until = *until;
-                    self.wait(until).await;
+                Phase::Waiting { until, may_hurry } => {
+                    let (until, may_hurry) = (*until, *may_hurry);
+                    self.wait(until, may_hurry).await;
                     self.phase = Phase::Opening(self.open(request()));
                 }
                 Phase::Opening(opening) => match opening.await {
-                    Ok(open) => self.phase = Phase::Open(open),
+                    Ok(open) => self.phase = Phase::Open(Box::new(open)),
                     Err((status, lease)) => return self.broke(status, lease.as_ref()),
                 },
                 Phase::Open(open) => {
@@ -174,14 +179,15 @@ impl<M: Method> Watch<M> {
         let wait = self.route.after(ending, live_for, rand::random());
         self.phase = Phase::Waiting {
             until: Instant::now() + wait,
+            may_hurry: ending == Ending::Failed,
         };
     }
 
     /// Sleeps, unless a new key or a hurry makes it worth trying at once.
-    async fn wait(&mut self, until: Instant) {
+    async fn wait(&mut self, until: Instant, may_hurry: bool) {
         tokio::select! {
             () = sleep_until(until) => {}
-            () = self.hurry.notified() => {}
+            () = self.hurry.notified(), if may_hurry => {}
             Ok(()) = self.key.changed() => self.route.restart(),
         }
     }
