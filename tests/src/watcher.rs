@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use burgee_evaluator::{Receiver, Refusal, RulesetState};
 use burgee_proto::sync::v1::{GoodbyeReason, Item, ItemKind, WatchRulesetRequest};
 use burgee_proto::types::v1::{Flag, Position, Segment};
 use prost::Message as _;
@@ -69,7 +70,15 @@ impl RulesetWatcher {
         let callers = watch::Sender::new(caller.clone());
         let (records, record) = watch::channel(Record::default());
         let end = CancellationToken::new();
-        let follow = follow(callers.subscribe(), environment.to_owned(), records);
+        let named = (!environment.is_empty()).then(|| environment.to_owned());
+        // Whoever may name an environment holds a relay key.
+        let receiver = Receiver::new(named.clone(), named.is_some());
+        let follow = follow(
+            callers.subscribe(),
+            environment.to_owned(),
+            receiver,
+            records,
+        );
         tokio::spawn(end.clone().run_until_cancelled_owned(follow));
         Self {
             caller: callers,
@@ -181,6 +190,22 @@ impl Ledger {
         self.items.get(&(kind.into(), key.to_owned()))
     }
 
+    /// The receiver that the product ships must have come to the same.
+    fn compare(&mut self, state: Option<&RulesetState>, refusal: Option<Refusal>) {
+        if let Some(refusal) = refusal {
+            self.violations
+                .push(format!("the receiver refuses: {refusal}"));
+        }
+        let held = state.map(RulesetState::position).unwrap_or_default();
+        let items = state.map_or(0, |state| state.items().count());
+        if held != self.position || items != self.items.len() {
+            let expected = (self.position, self.items.len());
+            self.violations.push(format!(
+                "the receiver holds {held:?}, {items} items, not {expected:?}"
+            ));
+        }
+    }
+
     /// The positions that were reached, in the order in which they were.
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
@@ -206,12 +231,13 @@ impl Ledger {
 async fn follow(
     mut callers: watch::Receiver<Caller>,
     environment: String,
+    mut receiver: Receiver,
     records: watch::Sender<Record>,
 ) {
     loop {
         let caller = callers.borrow_and_update().clone();
         tokio::select! {
-            end = one_stream(&caller, &environment, &records) => {
+            end = one_stream(&caller, &environment, &mut receiver, &records) => {
                 records.send_modify(|record| record.ends.push(end));
                 tokio::time::sleep(RECONNECT_AFTER).await;
             }
@@ -220,13 +246,19 @@ async fn follow(
     }
 }
 
-async fn one_stream(caller: &Caller, environment: &str, records: &watch::Sender<Record>) -> End {
+async fn one_stream(
+    caller: &Caller,
+    environment: &str,
+    receiver: &mut Receiver,
+    records: &watch::Sender<Record>,
+) -> End {
     let request = WatchRulesetRequest {
         environment: environment.to_owned(),
         resume_token: records.borrow().ledger.resume_token.clone(),
         client: None,
     };
     records.send_modify(|record| record.ledger.begin_stream());
+    receiver.begin_stream();
     let refused = |status: Status| End::Refused(status.code());
     let mut stream = match caller.sync().watch_ruleset(request).await {
         Ok(response) => response.into_inner(),
@@ -236,7 +268,10 @@ async fn one_stream(caller: &Caller, environment: &str, records: &watch::Sender<
     loop {
         match stream.message().await {
             Ok(Some(response)) => records.send_modify(|record| {
-                goodbye = record.ledger.receive(response.update.unwrap_or_default());
+                let update = response.update.unwrap_or_default();
+                goodbye = record.ledger.receive(update.clone());
+                let refusal = receiver.receive(update).err();
+                record.ledger.compare(receiver.state(), refusal);
             }),
             Ok(None) => return goodbye.map_or(End::Closed, End::Goodbye),
             Err(status) => return goodbye.map_or_else(|| refused(status), End::Goodbye),
