@@ -2,14 +2,44 @@
 //! from it. The same code in server and relay: what differs is the [`Source`]
 //! behind it.
 //!
-//! | concern | module |
+//! | concern | modules |
 //! |---|---|
-//! | what feeds the hub | [`source`] |
-//! | what a credential looks like | [`credential`] |
+//! | the handle: news in, services out | [`Hub`], `core` |
+//! | what feeds it | [`source`] |
+//! | an environment, and its latest state | `environment`, `state`, `tombstones` |
+//! | messages as bytes, made once | `encoding` |
+//! | who may do what | [`credential`], `keys`, `lookups`, `authentication` |
+//! | SyncService | `sync`, `ruleset_stream`, `environments_stream`, `pace` |
+//! | EvaluationService | `evaluation`, `deadline` |
+//! | what ends or idles | `streams`, `maintenance` |
+//!
+//! Deliberately absent: any knowledge of Postgres or of an upstream; a task, a
+//! queue or an encoding for a subscriber.
 
+mod authentication;
 mod config;
+mod core;
 pub mod credential;
+mod deadline;
+mod encoding;
+mod environment;
+mod environments_stream;
+mod evaluation;
+mod hub;
+mod keys;
+mod lookups;
+mod maintenance;
+mod pace;
+mod refused;
+mod ruleset_stream;
+mod single_flight;
 pub mod source;
+mod state;
+mod streams;
+mod sync;
+mod tombstones;
 
 pub use config::HubConfig;
+pub use hub::Hub;
 pub use source::{EnvironmentDelta, EnvironmentLoad, Source, SourceError, Tombstone};
+pub use streams::CloseConnection;

@@ -1,0 +1,132 @@
+//! The hub's handle: news goes in, services come out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use burgee_proto::evaluation::v1::evaluation_service_server::EvaluationServiceServer;
+use burgee_proto::sync::v1::GoodbyeReason;
+use burgee_proto::sync::v1::encoded::sync_service_server::SyncServiceServer;
+use burgee_proto::types::v1::Position;
+use tokio::time::Instant;
+use tonic::service::Routes;
+
+use crate::config::HubConfig;
+use crate::core::Core;
+use crate::environment::Outcome;
+use crate::evaluation::EvaluationApi;
+use crate::maintenance;
+use crate::source::{EnvironmentDelta, EnvironmentLoad, Source};
+use crate::sync::SyncApi;
+
+/// After the drain window a stream has so long to take its goodbye.
+const LAST_GOODBYE_MAX: Duration = Duration::from_secs(1);
+
+/// How often a drain looks whether all streams have gone.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// Holds the latest ruleset of each environment, and serves it. Cheap to clone;
+/// all clones are the same hub.
+#[derive(Clone)]
+pub struct Hub {
+    core: Arc<Core>,
+}
+
+impl Hub {
+    /// Makes an empty hub, and starts what keeps it tidy. Must be called on a
+    /// tokio runtime. Until [`attach`](Self::attach) it answers UNAVAILABLE.
+    pub fn new(config: HubConfig) -> Self {
+        let core = Arc::new(Core::new(config));
+        core.runtime.spawn(maintenance::run(Arc::downgrade(&core)));
+        Self { core }
+    }
+
+    /// Gives the hub its source. The feed needs the hub and the hub the feed,
+    /// so this comes second. Only the first call counts; the source should hold
+    /// the hub weakly or live as long as the process.
+    pub fn attach(&self, source: Arc<dyn Source>) {
+        if self.core.source.set(source).is_err() {
+            tracing::error!("the hub has a source already; the second one is ignored");
+        }
+    }
+
+    /// Takes what changed in an environment. Ignored if the environment is not
+    /// loaded or holds that position already; if the delta builds on what is
+    /// not held, the source is asked again.
+    pub fn publish(&self, delta: EnvironmentDelta) {
+        let Some(environment) = self.core.loaded(&delta.environment) else {
+            return;
+        };
+        let position = delta.position;
+        if environment.publish(delta, &self.core.keys) == Outcome::Gap {
+            tracing::warn!(environment = %environment.uid(), ?position, "news with a gap; reading again");
+            self.core.reload(&environment, position);
+        }
+    }
+
+    /// Takes a whole environment, and loads it if it was not: so a relay holds
+    /// what its key opens before anybody asks. A position that is not higher
+    /// than the one held is ignored.
+    pub fn publish_whole(&self, load: EnvironmentLoad) {
+        self.core.publish_whole(load);
+    }
+
+    /// Lets go of an environment that was deleted, or that this hop no longer
+    /// follows. Its streams end with ENVIRONMENT_DELETED.
+    pub fn delete(&self, environment: &str) {
+        self.core.delete(environment);
+    }
+
+    /// The loaded environments, and where each stands.
+    pub fn loaded(&self) -> Vec<(String, Position)> {
+        let environments = self.core.environments.load();
+        let stand = environments
+            .iter()
+            .map(|(uid, environment)| (uid.to_string(), environment.position()));
+        stand.collect()
+    }
+
+    /// Whether an environment is loaded, and where it stands.
+    pub fn position(&self, environment: &str) -> Option<Position> {
+        Some(self.core.loaded(environment)?.position())
+    }
+
+    /// How many streams are open.
+    pub fn stream_count(&self) -> usize {
+        self.core.streams.len()
+    }
+
+    /// SyncService and EvaluationService. They authenticate their callers
+    /// themselves: no layer is needed around them.
+    pub fn routes(&self) -> Routes {
+        Routes::new(SyncServiceServer::new(SyncApi::new(self.core.clone()))).add_service(
+            EvaluationServiceServer::new(EvaluationApi::new(self.core.clone())),
+        )
+    }
+
+    /// Takes no more streams, and says goodbye to the open ones, spread over
+    /// `window` so that they do not all arrive elsewhere at once. Returns when
+    /// the last has gone, or a second after the window. Calls are answered on.
+    pub async fn drain(&self, window: Duration) {
+        self.core.begin_drain();
+        let streams = self.core.streams.all();
+        let start = Instant::now();
+        let count = u32::try_from(streams.len()).unwrap_or(u32::MAX).max(1);
+        for (index, stream) in (0_u32..).zip(&streams) {
+            tokio::time::sleep_until(start + window.mul_f64(f64::from(index) / f64::from(count)))
+                .await;
+            stream.end(GoodbyeReason::Draining);
+        }
+        let gone = async {
+            while self.core.streams.len() > 0 {
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        };
+        let last = start + window + LAST_GOODBYE_MAX;
+        if tokio::time::timeout_at(last, gone).await.is_err() {
+            tracing::warn!(
+                streams = self.core.streams.len(),
+                "streams did not take their goodbye"
+            );
+        }
+    }
+}
