@@ -17,5 +17,5 @@ mod faults;
 mod idempotency;
 mod protocols;
 mod relays;
-//mod travelling;
+mod travelling;
 mod two_servers;

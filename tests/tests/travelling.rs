@@ -53,7 +53,9 @@ impl Chain {
         self.at_server.reaches(position).await;
         self.at_relay.reaches(position).await;
         let arrival = self.sdk.wait_for_position(position);
-        within("the SDK has the change", SOON, arrival).await.unwrap();
+        within("the SDK has the change", SOON, arrival)
+            .await
+            .unwrap();
     }
 
     /// The position that the relay evaluates a flag at, asked by a newcomer.
@@ -65,7 +67,7 @@ impl Chain {
     /// What the SDK makes of `banner` for Alice.
     fn banner(&self) -> bool {
         let alice = burgee::Context::new("alice");
-        self.sdk.bool_value("banner", false, &alice)
+        self.sdk.bool("banner", &alice, false)
     }
 }
 
@@ -77,8 +79,24 @@ async fn a_change_reaches_a_stream_a_relay_and_an_sdk_behind_it() {
     let changed = chain.production.enable("banner").await;
 
     chain.all_reach(changed).await;
-    assert!(chain.at_server.record().ledger.flag("banner").unwrap().enabled);
-    assert!(chain.at_relay.record().ledger.flag("banner").unwrap().enabled);
+    assert!(
+        chain
+            .at_server
+            .record()
+            .ledger
+            .flag("banner")
+            .unwrap()
+            .enabled
+    );
+    assert!(
+        chain
+            .at_relay
+            .record()
+            .ledger
+            .flag("banner")
+            .unwrap()
+            .enabled
+    );
     assert!(chain.banner());
 }
 
@@ -86,8 +104,14 @@ async fn a_change_reaches_a_stream_a_relay_and_an_sdk_behind_it() {
 async fn positions_come_in_order_and_each_hop_ends_at_the_same_bytes() {
     let chain = Chain::start().await;
     for change in 0..CHANGES {
-        chain.production.set_enabled("banner", change % 2 == 0).await;
-        chain.shop.create_flag(boolean_flag(&format!("flag-{change}"))).await;
+        chain
+            .production
+            .set_enabled("banner", change % 2 == 0)
+            .await;
+        chain
+            .shop
+            .create_flag(boolean_flag(&format!("flag-{change}")))
+            .await;
     }
     let head = chain.production.position().await;
 
@@ -158,5 +182,8 @@ async fn a_server_that_is_asked_to_end_says_goodbye_and_ends() {
     chain.all_reach(after).await;
     let ends = chain.at_server.record().ends;
     let goodbye = burgee_proto::sync::v1::GoodbyeReason::Draining;
-    assert!(ends.contains(&burgee_tests::watcher::End::Goodbye(goodbye)), "{ends:?}");
+    assert!(
+        ends.contains(&burgee_tests::watcher::End::Goodbye(goodbye)),
+        "{ends:?}"
+    );
 }

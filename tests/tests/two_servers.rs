@@ -147,9 +147,9 @@ async fn a_variant_is_not_removed_while_another_environment_begins_to_use_it() {
     for round in 0..ROUNDS {
         let key = format!("theme{round}");
         pair.shop
-            .create_flag(string_flag(&key, &["light", "dark", "sepia"]))
+            .create_flag(string_flag(&key, &["light", "sepia", "dark"]))
             .await;
-        // Nothing uses sepia yet: the flag serves its first variants at most.
+        // Nothing uses sepia yet: the flag serves its first variant, or its last.
         let definition = pair.shop.flag(&key).await;
         let keep = |name: &str| {
             definition
