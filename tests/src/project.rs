@@ -24,7 +24,8 @@ pub struct TestProject {
 /// An environment, seen by whoever may change it.
 #[derive(Clone, Debug)]
 pub struct TestEnvironment {
-    admin: Caller,
+    /// Who changes it.
+    pub admin: Caller,
     /// `projects/{project}/environments/{environment}`.
     pub name: String,
     /// What the data plane knows it by.

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use crate::callers::Caller;
 use crate::postgres::TestDatabase;
 use crate::process::{Running, built};
@@ -95,16 +93,6 @@ impl TestServer {
     pub async fn stop(&mut self) {
         let status = self.process.stop(STOP_DEADLINE).await;
         assert!(status.success(), "{status}");
-    }
-
-    /// Stops its execution (SIGSTOP) until [`TestServer::resume`].
-    pub fn pause(&self) {
-        self.process.signal(Signal::SIGSTOP);
-    }
-
-    /// Lets it run again.
-    pub fn resume(&self) {
-        self.process.signal(Signal::SIGCONT);
     }
 }
 

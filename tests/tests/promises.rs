@@ -17,5 +17,6 @@ mod faults;
 mod idempotency;
 mod protocols;
 mod relays;
+mod shipping;
 mod travelling;
 mod two_servers;
