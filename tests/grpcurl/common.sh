@@ -5,7 +5,8 @@ set -euo pipefail
 : "${BURGEE_TOKEN:?the admin token (burgee_svc_…) that make dev prints}"
 : "${BURGEE_SDK_KEY:?the server key (burgee_srv_…) that make dev prints}"
 : "${BURGEE_PROJECT:=demo}"
-: "${BURGEE_ENVIRONMENT:=production}"
+: "${BURGEE_ENVIRONMENT:=development}"
+: "${BURGEE_FLAG:=new-checkout}"
 
 project="projects/$BURGEE_PROJECT"
 environment="$project/environments/$BURGEE_ENVIRONMENT"

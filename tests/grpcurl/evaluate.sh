@@ -3,7 +3,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 sdk evaluation.v1.EvaluationService/Evaluate \
-    "{\"flag_key\": \"${BURGEE_FLAG:?which flag}\",
+    "{\"flag_key\": \"$BURGEE_FLAG\",
       \"context\": {\"targetingKey\": \"alice\", \"attributes\": {\"plan\": \"pro\"}}}" |
     expect '"reason"' | expect '"position"'
 sdk evaluation.v1.EvaluationService/Evaluate '{"flag_key": "no-such-flag"}' |

@@ -2,7 +2,7 @@
 # Follows an environment's ruleset while a change travels.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-name="$environment/flags/${BURGEE_FLAG:?which flag}"
+name="$environment/flags/$BURGEE_FLAG"
 stream=$(mktemp)
 trap 'kill "$watcher" 2>/dev/null; rm -f "$stream"' EXIT
 
