@@ -9,7 +9,8 @@
 //! | and linked: who names whom, who is not understood | `link` |
 //! | a context is flattened, its limits checked | [`context`], `attribute` |
 //! | and a flag evaluated, step by step | `evaluate`, [`bucket`] |
-//! | what the server refuses or rewrites before it stores | [`check_flag`], [`normalise_block`] |
+//! | what the server refuses before it stores | [`check_flag`], [`limits`] |
+//! | and rewrites before it ships | [`normal_form`], [`pattern`], [`normalise_block`] |
 //!
 //! ```
 //! use burgee_evaluator::{Context, Ruleset};
@@ -33,8 +34,11 @@ pub mod context;
 mod evaluate;
 mod flag;
 pub mod hash;
+pub mod limits;
 mod link;
+pub mod normal_form;
 mod operators;
+pub mod pattern;
 mod problem;
 pub mod receiver;
 mod ruleset;
