@@ -93,6 +93,7 @@ create table environment_items (
     check ((body is null) = (removed_at is not null))
 );
 create index environment_items_since on environment_items (environment_id, revision);
+create index environment_items_removed on environment_items (removed_at) where removed_at is not null;
 
 create table environment_changes (
     environment_id uuid not null,
@@ -234,6 +235,8 @@ create table audit_entries (
     -- ProtoJSON, to the letter.
     before json,
     after json,
+    -- What else the operation says: the rule, the keys added and removed.
+    detail json,
     created_at timestamptz not null default clock_timestamp()
 );
 create index audit_entries_resource on audit_entries (organization_id, resource, id);

@@ -2,7 +2,7 @@
 
 use burgee_proto::FILE_DESCRIPTOR_SET;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _};
 use prost_types::FieldMask;
 
 use crate::error::Error;

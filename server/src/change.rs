@@ -1,0 +1,439 @@
+//! The only door for writes: whatever alters an evaluated value goes through
+//! [`run`], in one transaction that locks first, then validates, then commits
+//! items, heads, history, audit, outbox and the answer together.
+//!
+//! ```text
+//! run ─ queue ─ begin: lock ─ replay? ─ Mutation::apply ─ ship ─ write ─ commit ─ nudge
+//! ```
+
+pub mod commit;
+pub mod queue;
+pub mod scope;
+pub mod preview;
+pub mod ship;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use burgee_proto::admin::v1::{Operation, Preview};
+use burgee_proto::types::v1::{EnvironmentPosition, ErrorReason};
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use sqlx::types::time::OffsetDateTime;
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::access::{self, Authorized};
+use crate::app::App;
+use crate::error::Error;
+use crate::flags::Flags;
+use crate::names::EnvironmentName;
+use crate::segments::Segments;
+use crate::stored::{Slot, Stored};
+use crate::texts::Violations;
+use commit::{AuditEntry, Record};
+use queue::Turn;
+use scope::Scope;
+
+/// How long a change may take before its commit: then nothing was changed.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest `request_id`, in bytes.
+const REQUEST_ID_MAX: usize = 256;
+/// The longest `reason`, in bytes.
+const REASON_MAX: usize = 4_096;
+
+/// A request that changes something.
+#[tonic::async_trait]
+pub trait Mutation: prost::Message + prost::Name + Clone + Default + 'static {
+    /// Its answer.
+    type Response: prost::Message + Default + Clone + 'static;
+
+    /// What every mutation has.
+    fn common(&self) -> Common;
+
+    /// What is locked before anything is read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a malformed name.
+    fn scope(&self) -> Result<Scope, Error>;
+
+    /// Reads, validates, and applies operations. The answer lacks only what
+    /// [`Mutation::conclude`] adds.
+    async fn apply(&self, change: &mut Change) -> Result<Self::Response, Error>;
+
+    /// Adds the outcome to the answer.
+    fn conclude(response: &mut Self::Response, outcome: Outcome);
+
+    /// Takes out of an answer what is shown once only, before it is kept.
+    fn conceal(_response: &mut Self::Response) {}
+}
+
+/// What every mutation has.
+#[derive(Debug, Clone, Default)]
+pub struct Common {
+    /// Makes a retry safe. Empty: no such promise.
+    pub request_id: String,
+    /// Keeps nothing.
+    pub validate_only: bool,
+    /// Why.
+    pub reason: String,
+    /// The etag that was read. Empty: whatever is there.
+    pub etag: String,
+}
+
+/// How a change ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Applied: where the environments stand now.
+    Positions(Vec<EnvironmentPosition>),
+    /// Only tried.
+    Preview(Preview),
+}
+
+/// Implements [`Mutation::common`] and [`Mutation::conclude`], which read the
+/// same in every request.
+macro_rules! mutation_fields {
+    ($response:ty) => {
+        $crate::change::mutation_fields!(@ $response, |_request| String::new());
+    };
+    ($response:ty, etag) => {
+        $crate::change::mutation_fields!(@ $response, |request: &Self| request.etag.clone());
+    };
+    ($response:ty, etag in $resource:ident) => {
+        // The etag of the request, or else of the resource in it.
+        $crate::change::mutation_fields!(@ $response, |request: &Self| {
+            if request.etag.is_empty() {
+                request.$resource.as_ref().map(|resource| resource.etag.clone()).unwrap_or_default()
+            } else {
+                request.etag.clone()
+            }
+        });
+    };
+    (@ $response:ty, $etag:expr) => {
+        type Response = $response;
+
+        fn common(&self) -> $crate::change::Common {
+            $crate::change::Common {
+                request_id: self.request_id.clone(),
+                validate_only: self.validate_only,
+                reason: self.reason.clone(),
+                etag: ($etag)(self),
+            }
+        }
+
+        fn conclude(response: &mut $response, outcome: $crate::change::Outcome) {
+            match outcome {
+                $crate::change::Outcome::Positions(positions) => response.positions = positions,
+                $crate::change::Outcome::Preview(preview) => response.preview = Some(preview),
+            }
+        }
+    };
+}
+pub(crate) use mutation_fields;
+
+/// A change under way: the transaction, what it has locked, and what it has
+/// done so far.
+pub struct Change {
+    /// Everything shared.
+    pub app: App,
+    /// Who, and that they may.
+    pub authorized: Authorized,
+    /// What every mutation has.
+    pub common: Common,
+    /// Flags that were read, as they will be.
+    pub flags: Flags,
+    /// Segments that were read, as they will be.
+    pub segments: Segments,
+    transaction: Transaction<'static, Postgres>,
+    now: OffsetDateTime,
+    epoch: u64,
+    project: Option<Uuid>,
+    /// The locked environments, by uid.
+    pub(crate) heads: BTreeMap<Uuid, Head>,
+    operations: Vec<Operation>,
+    audit: Vec<AuditEntry>,
+    access_keys: BTreeMap<(Uuid, String), Option<Vec<u8>>>,
+}
+
+/// A locked environment.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// Its project.
+    pub project: Uuid,
+    /// Where it stands, before this change.
+    pub revision: i64,
+    /// Live items, before this change.
+    pub item_count: i32,
+    /// Bytes of live items, before this change.
+    pub item_bytes: i64,
+    /// Made by this change: it begins at revision 1.
+    pub created: bool,
+    /// Deleted by this change.
+    pub deleted: bool,
+}
+
+impl Head {
+    /// The head of an environment that the change makes.
+    #[must_use]
+    pub fn new(name: EnvironmentName, project: Uuid) -> Self {
+        Self {
+            name,
+            project,
+            revision: 1,
+            item_count: 0,
+            item_bytes: 0,
+            created: true,
+            deleted: false,
+        }
+    }
+}
+
+/// Applies a mutation: authorized, in its turn, on its own task, so that a
+/// caller who goes away cannot stop it half-way.
+///
+/// # Errors
+/// A definite error without effect, or [`ErrorReason::OutcomeUnknown`].
+pub async fn run<M: Mutation>(
+    app: &App,
+    request: tonic::Request<M>,
+) -> Result<tonic::Response<M::Response>, tonic::Status> {
+    let authorized = access::authorize(&request)?;
+    let response = perform(app, authorized, request.into_inner()).await?;
+    Ok(tonic::Response::new(response))
+}
+
+/// As [`run`], for what the server itself does at start.
+///
+/// # Errors
+/// As [`run`].
+pub async fn perform<M: Mutation>(
+    app: &App,
+    authorized: Authorized,
+    message: M,
+) -> Result<M::Response, Error> {
+    let task = tokio::spawn(perform_here(app.clone(), authorized, message));
+    task.await.map_err(Error::internal)?
+}
+
+async fn perform_here<M: Mutation>(
+    app: App,
+    authorized: Authorized,
+    message: M,
+) -> Result<M::Response, Error> {
+    let preparing = prepare(app.clone(), authorized, &message);
+    let prepared = tokio::time::timeout(CHANGE_TIMEOUT, preparing)
+        .await
+        .map_err(|_| Error::Unavailable {
+            reason: ErrorReason::DatabaseUnavailable,
+            cause: format!("nothing to commit within {CHANGE_TIMEOUT:?}"),
+        })??;
+    match prepared {
+        Prepared::Done(response) => Ok(response),
+        Prepared::Ready(change, response, _turn) => {
+            change.commit().await?;
+            app.committed.send_replace(());
+            Ok(response)
+        }
+    }
+}
+
+/// What is left to do after [`prepare`].
+enum Prepared<R> {
+    /// Nothing: it was only tried, or done before under the same request id.
+    Done(R),
+    /// The commit.
+    Ready(Box<Change>, R, Turn),
+}
+
+/// Everything up to the commit.
+async fn prepare<M: Mutation>(
+    app: App,
+    authorized: Authorized,
+    message: &M,
+) -> Result<Prepared<M::Response>, Error> {
+    let common = message.common();
+    check_common(&common)?;
+    let scope = message.scope()?;
+    let turns = scope.turns(&app, authorized.organization()).await?;
+    let turn = app.queues.clone().wait(&turns).await?;
+    let validate_only = common.validate_only;
+    let keep = !common.request_id.is_empty() && !validate_only;
+    let mut change = Box::new(Change::begin(app, authorized, common, &scope).await?);
+
+    let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
+    if keep && let Some(response) = change.replay(&body_hash).await? {
+        return Ok(Prepared::Done(M::Response::decode(response.as_slice())?));
+    }
+    let mut response = message.apply(&mut change).await?;
+    let shipment = change.ship().await?;
+    if validate_only {
+        let preview = change.preview(&shipment).await?;
+        M::conclude(&mut response, Outcome::Preview(preview));
+        return Ok(Prepared::Done(response));
+    }
+    let positions = change.positions(&shipment);
+    M::conclude(&mut response, Outcome::Positions(positions));
+    let record = keep.then(|| {
+        let mut kept = response.clone();
+        M::conceal(&mut kept);
+        Record { body_hash, response: kept.encode_to_vec() }
+    });
+    change.write(shipment, record).await?;
+    Ok(Prepared::Ready(change, response, turn))
+}
+
+fn check_common(common: &Common) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    violations.text("request_id", &common.request_id, REQUEST_ID_MAX);
+    violations.text("reason", &common.reason, REASON_MAX);
+    violations.finish()
+}
+
+impl Change {
+    /// Opens the transaction and locks, before anything is read.
+    async fn begin(
+        app: App,
+        authorized: Authorized,
+        common: Common,
+        scope: &Scope,
+    ) -> Result<Self, Error> {
+        let mut transaction = app.pools.write.begin().await?;
+        let locked = scope.lock(&mut transaction, authorized.organization()).await?;
+        // A statement of its own: it sees what was committed before the lock.
+        let row = sqlx::query!(r#"select epoch, clock_timestamp() as "now!" from deployment"#)
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(Self {
+            app,
+            authorized,
+            common,
+            flags: Flags::default(),
+            segments: Segments::default(),
+            transaction,
+            now: row.now,
+            epoch: row.epoch.cast_unsigned(),
+            project: locked.project,
+            heads: locked.heads,
+            operations: Vec::new(),
+            audit: Vec::new(),
+            access_keys: BTreeMap::new(),
+        })
+    }
+
+    /// The connection that holds the locks.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    /// When the change is made, on the database's clock.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.now
+    }
+
+    /// Who history says made it.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.authorized.principal().actor
+    }
+
+    /// The epoch of positions.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The environments that are locked.
+    #[must_use]
+    pub fn heads(&self) -> &BTreeMap<Uuid, Head> {
+        &self.heads
+    }
+
+    /// The locked project.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the scope has none.
+    pub fn project(&self) -> Result<Uuid, Error> {
+        self.project.ok_or_else(|| Error::internal("no project is locked"))
+    }
+
+    /// The locked environment of that name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is not among the locked ones.
+    pub fn environment(&self, name: &EnvironmentName) -> Result<Uuid, Error> {
+        self.heads
+            .iter()
+            .find(|(_, head)| head.name == *name)
+            .map(|(id, _)| *id)
+            .ok_or_else(|| Error::not_found(name))
+    }
+
+    /// Locks the heads of further environments, once, under the organization's
+    /// lock (which keeps others who do so apart).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock_heads(&mut self, environments: &[Uuid]) -> Result<(), Error> {
+        let heads = scope::lock_heads(&mut self.transaction, environments).await?;
+        for (id, head) in heads {
+            self.heads.entry(id).or_insert(head);
+        }
+        Ok(())
+    }
+
+    /// Adds an environment that this change makes.
+    pub fn add_head(&mut self, id: Uuid, head: Head) {
+        self.heads.insert(id, head);
+    }
+
+    /// Marks an environment that this change deletes.
+    pub fn delete_head(&mut self, id: Uuid) {
+        if let Some(head) = self.heads.get_mut(&id) {
+            head.deleted = true;
+        }
+    }
+
+    /// Sets what an environment ships for an access key. None: nothing.
+    pub fn ship_access_key(&mut self, environment: Uuid, hash: &str, body: Option<Vec<u8>>) {
+        self.access_keys.insert((environment, hash.to_owned()), body);
+    }
+
+    /// Takes an operation into the change set, after it was applied.
+    pub fn record(&mut self, operation: Operation) {
+        self.operations.push(operation);
+    }
+
+    /// Takes an entry into the audit log for what no change set tells of: API
+    /// keys.
+    pub fn record_audit(&mut self, entry: AuditEntry) {
+        self.audit.push(entry);
+    }
+
+    /// The operations so far.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// A row as it will be once the change is committed; as it was, if the
+    /// change deletes it.
+    pub fn after<M: prost::Message + Clone>(&self, id: Uuid, slot: &Slot<M>) -> Option<Stored<M>> {
+        let before = slot.before.as_ref();
+        let Some(message) = &slot.after else {
+            return before.cloned();
+        };
+        let unchanged = before.filter(|_| !slot.changed());
+        Some(Stored {
+            id,
+            environment: before.and_then(|stored| stored.environment),
+            version: slot.version(),
+            changed_by: unchanged.map_or_else(|| self.actor().to_owned(), |stored| stored.changed_by.clone()),
+            created_at: before.map_or(self.now, |stored| stored.created_at),
+            updated_at: unchanged.map_or(self.now, |stored| stored.updated_at),
+            message: message.clone(),
+        })
+    }
+}

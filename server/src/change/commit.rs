@@ -1,0 +1,219 @@
+//! What a change leaves behind, and the commit itself.
+
+use std::time::Duration;
+
+use burgee_proto::admin::v1::{ChangeSet, ChangeSetState, Operation};
+use burgee_proto::types::v1::{EnvironmentPosition, ErrorReason, Position};
+use prost::Message as _;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::Change;
+use super::ship::Shipment;
+use crate::error::Error;
+use crate::stored::timestamp;
+
+/// How long a commit may take: then its outcome is unknown.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The level of what this server ships: all that it can write is level 1.
+const ITEM_LEVEL: i16 = 1;
+
+/// The answer to keep under a request id.
+pub(super) struct Record {
+    /// SHA-256 of the request.
+    pub(super) body_hash: Vec<u8>,
+    /// The encoded answer, without what is shown once only.
+    pub(super) response: Vec<u8>,
+}
+
+/// A row of the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct AuditEntry {
+    /// The environment it happened in, if in one.
+    pub environment: Option<Uuid>,
+    /// The name of the resource.
+    pub resource: String,
+    /// Which part of it.
+    pub part: String,
+    /// ProtoJSON of what it was.
+    pub before: Option<String>,
+    /// ProtoJSON of what it became.
+    pub after: Option<String>,
+    /// What else there is to say.
+    pub detail: Option<String>,
+}
+
+impl Change {
+    /// The answer that was given under this request id before.
+    pub(super) async fn replay(&mut self, body_hash: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let (actor, method) = (self.actor().to_owned(), self.authorized.method());
+        let request_id = self.common.request_id.clone();
+        let record = sqlx::query!(
+            "select body_hash, response from idempotency_records
+             where principal = $1 and method = $2 and request_id = $3
+               and created_at > now() - interval '24 hours'",
+            actor,
+            method,
+            request_id,
+        )
+        .fetch_optional(self.connection())
+        .await?;
+        match record {
+            Some(record) if record.body_hash == body_hash => Ok(Some(record.response)),
+            Some(_) => Err(Error::RequestIdReused),
+            None => Ok(None),
+        }
+    }
+
+    /// Where each locked environment stands after the change.
+    pub(super) fn positions(&self, shipment: &Shipment) -> Vec<EnvironmentPosition> {
+        let live = self.heads.iter().filter(|(_, head)| !head.deleted);
+        live.map(|(id, head)| {
+            let revision = shipment.heads.get(id).map_or(head.revision, |after| after.revision);
+            EnvironmentPosition {
+                environment: id.to_string(),
+                position: Some(Position {
+                    epoch: self.epoch,
+                    revision: revision.cast_unsigned(),
+                }),
+            }
+        })
+        .collect()
+    }
+
+    /// Writes all that the change leaves behind, in one statement.
+    pub(super) async fn write(
+        &mut self,
+        shipment: Shipment,
+        record: Option<Record>,
+    ) -> Result<(), Error> {
+        let change_set = (!self.operations.is_empty()).then(|| self.change_set());
+        let audit = self.audit_entries()?;
+        if change_set.is_none() && audit.is_empty() && shipment.heads.is_empty() && record.is_none() {
+            return Ok(());
+        }
+        let positions: Vec<Value> = self
+            .positions(&shipment)
+            .iter()
+            .map(|at| {
+                let revision = at.position.map_or(0, |position| position.revision);
+                json!({"environment": at.environment, "epoch": self.epoch.to_string(), "revision": revision.to_string()})
+            })
+            .collect();
+        let happened = change_set.is_some() || !audit.is_empty();
+        let event = happened.then(|| {
+            let name = if change_set.is_some() { "change_set.applied" } else { "api_key.changed" };
+            let change_set = change_set.as_ref().map(|(id, _)| id.to_string());
+            (name, json!({"changeSet": change_set, "method": self.authorized.method(), "positions": positions}).to_string())
+        });
+        let (change_set_id, change_set_body) = change_set.unzip();
+        let items = &shipment.items;
+        let heads = &shipment.heads;
+        let (body_hash, response) = record.map(|record| (record.body_hash, record.response)).unzip();
+        let organization = self.authorized.organization();
+        let project = self.project;
+        let actor = self.actor().to_owned();
+        let method = self.authorized.method();
+        let (request_id, reason) = (self.common.request_id.clone(), self.common.reason.clone());
+        sqlx::query_file!(
+            "src/change/commit.sql",
+            &items.iter().map(|item| item.environment).collect::<Vec<_>>(),
+            &items.iter().map(|item| item.kind).collect::<Vec<_>>(),
+            &items.iter().map(|item| item.key.clone()).collect::<Vec<_>>(),
+            &items.iter().map(|item| heads.get(&item.environment).map_or(0, |head| head.revision)).collect::<Vec<_>>(),
+            &items.iter().map(|item| item.body.clone()).collect::<Vec<_>>() as &[Option<Vec<u8>>],
+            ITEM_LEVEL,
+            &heads.keys().copied().collect::<Vec<_>>(),
+            &heads.values().map(|head| head.revision).collect::<Vec<_>>(),
+            &heads.values().map(|head| head.item_count).collect::<Vec<_>>(),
+            &heads.values().map(|head| head.item_bytes).collect::<Vec<_>>(),
+            change_set_id,
+            organization,
+            project,
+            ChangeSetState::Applied as i16,
+            actor,
+            change_set_body,
+            method,
+            request_id,
+            reason,
+            &audit.iter().map(|entry| entry.environment).collect::<Vec<_>>() as &[Option<Uuid>],
+            &audit.iter().map(|entry| entry.resource.clone()).collect::<Vec<_>>(),
+            &audit.iter().map(|entry| entry.part.clone()).collect::<Vec<_>>(),
+            &audit.iter().map(|entry| entry.before.clone()).collect::<Vec<_>>() as &[Option<String>],
+            &audit.iter().map(|entry| entry.after.clone()).collect::<Vec<_>>() as &[Option<String>],
+            &audit.iter().map(|entry| entry.detail.clone()).collect::<Vec<_>>() as &[Option<String>],
+            event.as_ref().map(|(name, _)| *name),
+            event.as_ref().map(|(_, body)| body.as_str()),
+            body_hash,
+            response,
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    fn change_set(&self) -> (Uuid, Vec<u8>) {
+        let id = Uuid::new_v4();
+        let change_set = ChangeSet {
+            uid: id.to_string(),
+            reason: self.common.reason.clone(),
+            state: ChangeSetState::Applied.into(),
+            operations: self.operations.clone(),
+            author: self.actor().to_owned(),
+            create_time: Some(timestamp(self.now)),
+            apply_time: Some(timestamp(self.now)),
+            ..ChangeSet::default()
+        };
+        (id, change_set.encode_to_vec())
+    }
+
+    fn audit_entries(&self) -> Result<Vec<AuditEntry>, Error> {
+        let operations = self.operations.iter().map(|operation| self.audit_entry(operation));
+        let mut entries = operations.collect::<Result<Vec<_>, _>>()?;
+        entries.extend(self.audit.iter().cloned());
+        Ok(entries)
+    }
+
+    /// `{"resource": …, "<part>": {"before": …, "after": …, …}}` taken apart.
+    fn audit_entry(&self, operation: &Operation) -> Result<AuditEntry, Error> {
+        let json = self.app.descriptors.json(operation)?;
+        let mut json: Map<String, Value> = serde_json::from_str(&json).map_err(Error::internal)?;
+        json.remove("resource");
+        let (part, value) = json.into_iter().next().unwrap_or_default();
+        let Value::Object(mut value) = value else {
+            return Err(Error::internal("an operation without a part"));
+        };
+        let mut take = |key: &str| value.remove(key).map(|value| value.to_string());
+        let (before, after) = (take("before"), take("after"));
+        let detail = (!value.is_empty()).then(|| Value::Object(value).to_string());
+        Ok(AuditEntry {
+            environment: self.environment_of(&operation.resource),
+            resource: operation.resource.clone(),
+            part,
+            before,
+            after,
+            detail,
+        })
+    }
+
+    fn environment_of(&self, resource: &str) -> Option<Uuid> {
+        let inside = |name: &str| {
+            resource.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut heads = self.heads.iter();
+        heads.find(|(_, head)| inside(&head.name.to_string())).map(|(id, _)| *id)
+    }
+
+    /// Commits. What went wrong here leaves the outcome unknown.
+    pub(super) async fn commit(self: Box<Self>) -> Result<(), Error> {
+        let unknown = |cause: String| Error::Unavailable {
+            reason: ErrorReason::OutcomeUnknown,
+            cause,
+        };
+        match tokio::time::timeout(COMMIT_TIMEOUT, self.transaction.commit()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(unknown(error.to_string())),
+            Err(_) => Err(unknown(format!("no answer within {COMMIT_TIMEOUT:?}"))),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a change locks, always in this order: organization, project, heads
+//! ascending. No other row lock is waited for, so nobody waits in a circle;
+//! and what is validated afterwards cannot move.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Head;
+use crate::app::App;
+use crate::error::Error;
+use crate::names::{EnvironmentName, ProjectName};
+
+/// What a change may touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One environment: its head.
+    Environment(EnvironmentName),
+    /// What all environments of a project share: the project, then its heads.
+    Project(ProjectName),
+    /// Which environments a project has: the organization, then as
+    /// [`Scope::Project`].
+    Environments(ProjectName),
+    /// Projects and API keys: the organization. Heads are locked when it is
+    /// known which, by [`super::Change::lock_heads`].
+    Organization,
+}
+
+/// What was locked.
+pub(super) struct Locked {
+    pub(super) project: Option<Uuid>,
+    pub(super) heads: BTreeMap<Uuid, Head>,
+}
+
+impl Scope {
+    /// Where to queue before locking, in the order of locking.
+    pub(super) async fn turns(&self, app: &App, organization: Uuid) -> Result<Vec<String>, Error> {
+        let head = |name: &EnvironmentName| format!("{organization}/{name}");
+        Ok(match self {
+            Self::Environment(name) => vec![head(name)],
+            // The organization's turn is the widest: it keeps those who lock
+            // heads one after another apart.
+            Self::Organization => vec![organization.to_string()],
+            Self::Environments(_) => vec![organization.to_string()],
+            Self::Project(name) => {
+                let keys = sqlx::query_scalar!(
+                    "select e.key from environments e join projects p on p.id = e.project_id
+                     where p.organization_id = $1 and p.key = $2 order by e.key",
+                    organization,
+                    name.project,
+                )
+                .fetch_all(&app.pools.read)
+                .await?;
+                let mut turns = vec![format!("{organization}/{name}")];
+                turns.extend(keys.iter().map(|key| head(&name.environment(key))));
+                turns
+            }
+        })
+    }
+
+    pub(super) async fn lock(
+        &self,
+        connection: &mut PgConnection,
+        organization: Uuid,
+    ) -> Result<Locked, Error> {
+        match self {
+            Self::Environment(name) => {
+                let (id, head) = lock_environment(connection, organization, name).await?;
+                Ok(Locked {
+                    project: Some(head.project),
+                    heads: BTreeMap::from([(id, head)]),
+                })
+            }
+            Self::Project(name) => lock_project(connection, organization, name).await,
+            Self::Environments(name) => {
+                lock_organization(connection, organization).await?;
+                lock_project(connection, organization, name).await
+            }
+            Self::Organization => {
+                lock_organization(connection, organization).await?;
+                Ok(Locked {
+                    project: None,
+                    heads: BTreeMap::new(),
+                })
+            }
+        }
+    }
+}
+
+async fn lock_environment(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    name: &EnvironmentName,
+) -> Result<(Uuid, Head), Error> {
+    let row = sqlx::query!(
+        "select h.environment_id, h.revision, h.item_count, h.item_bytes, e.project_id
+         from environment_heads h
+         join environments e on e.id = h.environment_id
+         join projects p on p.id = e.project_id
+         where p.organization_id = $1 and p.key = $2 and e.key = $3
+         for no key update of h",
+        organization,
+        name.project,
+        name.environment,
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(|| Error::not_found(name))?;
+    let head = Head {
+        name: name.clone(),
+        project: row.project_id,
+        revision: row.revision,
+        item_count: row.item_count,
+        item_bytes: row.item_bytes,
+        created: false,
+        deleted: false,
+    };
+    Ok((row.environment_id, head))
+}
+
+async fn lock_organization(connection: &mut PgConnection, organization: Uuid) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        "select id from organizations where id = $1 for no key update",
+        organization
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
+}
+
+async fn lock_project(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    name: &ProjectName,
+) -> Result<Locked, Error> {
+    let project = sqlx::query_scalar!(
+        "select id from projects where organization_id = $1 and key = $2 for no key update",
+        organization,
+        name.project,
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or_else(|| Error::not_found(name))?;
+    let environments = sqlx::query_scalar!(
+        "select id from environments where project_id = $1",
+        project
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let heads = lock_heads(connection, &environments).await?;
+    Ok(Locked {
+        project: Some(project),
+        heads,
+    })
+}
+
+/// Locks heads in ascending order. One that is gone is left out.
+pub(super) async fn lock_heads(
+    connection: &mut PgConnection,
+    environments: &[Uuid],
+) -> Result<BTreeMap<Uuid, Head>, Error> {
+    let rows = sqlx::query!(
+        "select h.environment_id, h.revision, h.item_count, h.item_bytes, e.project_id,
+                e.key, p.key as project
+         from environment_heads h
+         join environments e on e.id = h.environment_id
+         join projects p on p.id = e.project_id
+         where h.environment_id = any($1)
+         order by h.environment_id
+         for no key update of h",
+        environments,
+    )
+    .fetch_all(connection)
+    .await?;
+    let heads = rows.into_iter().map(|row| {
+        let name = EnvironmentName {
+            project: row.project,
+            environment: row.key,
+        };
+        let head = Head {
+            name,
+            project: row.project_id,
+            revision: row.revision,
+            item_count: row.item_count,
+            item_bytes: row.item_bytes,
+            created: false,
+            deleted: false,
+        };
+        (row.environment_id, head)
+    });
+    Ok(heads.collect())
+}

@@ -1,0 +1,142 @@
+//! From changed rows to changed items: what each environment ships is encoded
+//! here, once, and compared with what it ships already.
+
+use std::collections::BTreeMap;
+
+use burgee_proto::sync::v1::ItemKind;
+use burgee_proto::types::v1::ErrorReason;
+use uuid::Uuid;
+
+use super::Change;
+use crate::error::Error;
+use crate::{flags, segments};
+
+/// The largest item, in bytes.
+pub const ITEM_BYTES_MAX: usize = 256 * 1024;
+/// The largest ruleset, in bytes.
+pub const RULESET_BYTES_MAX: i64 = 20 * 1024 * 1024;
+
+/// Names an item: environment, kind, key.
+pub type ItemName = (Uuid, ItemKind, String);
+
+/// What items shall be. None: not shipped.
+pub type Wanted = BTreeMap<ItemName, Option<Vec<u8>>>;
+
+/// What differs from what is shipped already.
+#[derive(Debug, Default)]
+pub struct Shipment {
+    pub(super) items: Vec<ChangedItem>,
+    pub(super) heads: BTreeMap<Uuid, HeadAfter>,
+}
+
+/// An item with a new body, or without one.
+#[derive(Debug)]
+pub(super) struct ChangedItem {
+    pub(super) environment: Uuid,
+    pub(super) kind: i16,
+    pub(super) key: String,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+/// A head after the change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadAfter {
+    pub(super) revision: i64,
+    pub(super) item_count: i32,
+    pub(super) item_bytes: i64,
+}
+
+impl Change {
+    /// Writes the rows that differ, and finds the items that differ thereby.
+    pub(super) async fn ship(&mut self) -> Result<Shipment, Error> {
+        flags::store::write(self).await?;
+        segments::store::write(self).await?;
+        let mut wanted = Wanted::new();
+        let used = flags::shipped::items(self, &mut wanted)?;
+        segments::shipped::items(self, used, &mut wanted).await?;
+        for ((environment, hash), body) in &self.access_keys {
+            let name = (*environment, ItemKind::AccessKey, hash.clone());
+            wanted.insert(name, body.clone());
+        }
+        wanted.retain(|(environment, ..), _| {
+            self.heads.get(environment).is_some_and(|head| !head.deleted)
+        });
+        self.compare(wanted).await
+    }
+
+    async fn compare(&mut self, wanted: Wanted) -> Result<Shipment, Error> {
+        let shipped = self.shipped(&wanted).await?;
+        let mut shipment = Shipment::default();
+        for (id, head) in self.heads.iter().filter(|(_, head)| head.created) {
+            // It begins at revision 1, whether it ships anything or not.
+            shipment.heads.insert(*id, HeadAfter { revision: 1, ..HeadAfter::of(head) });
+        }
+        for (name, body) in wanted {
+            let before = shipped.get(&name);
+            if before == body.as_ref() {
+                continue;
+            }
+            let (environment, kind, key) = name;
+            let Some(head) = self.heads.get(&environment) else { continue };
+            let after = shipment.heads.entry(environment).or_insert_with(|| HeadAfter {
+                revision: head.revision + 1,
+                ..HeadAfter::of(head)
+            });
+            let size = |body: &Vec<u8>| i64::try_from(body.len()).unwrap_or(i64::MAX);
+            after.item_count += i32::from(body.is_some()) - i32::from(before.is_some());
+            after.item_bytes += body.as_ref().map_or(0, size) - before.map_or(0, size);
+            if body.as_ref().is_some_and(|body| body.len() > ITEM_BYTES_MAX) {
+                return Err(Error::precondition(
+                    ErrorReason::LimitExceeded,
+                    head.name.to_string(),
+                    format!("{key} would ship more than {ITEM_BYTES_MAX} bytes"),
+                ));
+            }
+            shipment.items.push(ChangedItem { environment, kind: kind as i16, key, body });
+        }
+        for (id, after) in &shipment.heads {
+            let before = self.heads.get(id).map_or(0, |head| head.item_bytes);
+            if after.item_bytes > RULESET_BYTES_MAX && after.item_bytes > before {
+                return Err(Error::precondition(
+                    ErrorReason::LimitExceeded,
+                    self.heads.get(id).map_or_else(String::new, |head| head.name.to_string()),
+                    format!("the environment would ship more than {RULESET_BYTES_MAX} bytes"),
+                ));
+            }
+        }
+        Ok(shipment)
+    }
+
+    /// The bodies that are shipped now under the wanted names.
+    async fn shipped(&mut self, wanted: &Wanted) -> Result<BTreeMap<ItemName, Vec<u8>>, Error> {
+        if wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let rows = sqlx::query!(
+            r#"select i.environment_id, i.kind, i.key, i.body as "body!"
+               from unnest($1::uuid[], $2::smallint[], $3::text[]) as w(environment_id, kind, key)
+               join environment_items i using (environment_id, kind, key)
+               where i.body is not null"#,
+            &wanted.keys().map(|(environment, ..)| *environment).collect::<Vec<_>>(),
+            &wanted.keys().map(|(_, kind, _)| *kind as i16).collect::<Vec<_>>(),
+            &wanted.keys().map(|(.., key)| key.clone()).collect::<Vec<_>>(),
+        )
+        .fetch_all(self.connection())
+        .await?;
+        let named = rows.into_iter().filter_map(|row| {
+            let kind = ItemKind::try_from(i32::from(row.kind)).ok()?;
+            Some(((row.environment_id, kind, row.key), row.body))
+        });
+        Ok(named.collect())
+    }
+}
+
+impl HeadAfter {
+    fn of(head: &super::Head) -> Self {
+        Self {
+            revision: head.revision,
+            item_count: head.item_count,
+            item_bytes: head.item_bytes,
+        }
+    }
+}

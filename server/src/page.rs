@@ -1,0 +1,105 @@
+//! Keyset paging: a token says after which row the next page begins, and which
+//! question it belongs to.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+
+/// The size of a page that asks for none.
+const SIZE_DEFAULT: i32 = 50;
+/// The largest page.
+const SIZE_MAX: i32 = 1_000;
+/// How much of the question's hash a token holds, in bytes.
+const QUESTION: usize = 8;
+
+/// A page that was asked for.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// How many rows it has at most.
+    pub size: i64,
+    /// The last row's place on the previous page. None: the first page.
+    pub after: Option<String>,
+    question: Vec<u8>,
+}
+
+impl Page {
+    /// Reads a request's `page_size` and `page_token`. `question` is what the
+    /// token must have been made for: everything that decides rows and order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a negative size, or a token that is malformed or
+    /// of another question.
+    pub fn parse(size: i32, token: &str, question: &[&str]) -> Result<Self, Error> {
+        if size < 0 {
+            return Err(Error::invalid("page_size", format!("give 0 to {SIZE_MAX}")));
+        }
+        let size = if size == 0 { SIZE_DEFAULT } else { size.min(SIZE_MAX) };
+        let mut hash = Sha256::new();
+        for part in question {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let mut question = hash.finalize().to_vec();
+        question.truncate(QUESTION);
+        let after = if token.is_empty() { None } else { Some(open(token, &question)?) };
+        Ok(Self { size: size.into(), after, question })
+    }
+
+    /// How many rows to read: one more than shown, to know whether more follow.
+    #[must_use]
+    pub fn rows(&self) -> i64 {
+        self.size + 1
+    }
+
+    /// Cuts what was read to the page, and makes the token of the next one.
+    /// `place` tells a row's place in the order.
+    pub fn cut<R>(&self, rows: &mut Vec<R>, place: impl Fn(&R) -> String) -> String {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        if rows.len() <= size {
+            return String::new();
+        }
+        rows.truncate(size);
+        rows.last().map_or_else(String::new, |last| {
+            let mut token = self.question.clone();
+            token.extend_from_slice(place(last).as_bytes());
+            URL_SAFE_NO_PAD.encode(token)
+        })
+    }
+}
+
+fn open(token: &str, question: &[u8]) -> Result<String, Error> {
+    let decoded = URL_SAFE_NO_PAD.decode(token).ok();
+    let place = decoded.as_deref().and_then(|bytes| bytes.strip_prefix(question));
+    let place = place.and_then(|place| String::from_utf8(place.to_vec()).ok());
+    let place = place.filter(|place| !place.contains('\0'));
+    place.ok_or_else(|| {
+        let description = "give the next_page_token of the same question, or begin without one";
+        Error::invalid("page_token", description)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_belongs_to_its_question() {
+        let page = Page::parse(2, "", &["projects/a", ""]).unwrap();
+        let mut rows = vec!["x", "y", "z"];
+        let token = page.cut(&mut rows, |row| (*row).to_owned());
+        assert_eq!(rows, ["x", "y"]);
+        let next = Page::parse(2, &token, &["projects/a", ""]).unwrap();
+        assert_eq!(next.after.as_deref(), Some("y"));
+        assert!(Page::parse(2, &token, &["projects/b", ""]).is_err());
+        assert!(Page::parse(2, "%", &["projects/a", ""]).is_err());
+    }
+
+    #[test]
+    fn the_last_page_has_no_token() {
+        let page = Page::parse(0, "", &[]).unwrap();
+        assert_eq!(page.cut(&mut vec![1, 2], ToString::to_string), "");
+        assert!(Page::parse(-1, "", &[]).is_err());
+    }
+}
