@@ -1,0 +1,263 @@
+//! ListFlags, GetFlag and GetFlagConfig: reading without a lock.
+
+use burgee_proto::admin::v1::{
+    FlagConfig, FlagFilter, FlagSummary, GetFlagConfigRequest, GetFlagConfigResponse,
+    GetFlagRequest, GetFlagResponse, ListFlagsRequest, ListFlagsResponse,
+};
+use burgee_proto::types::v1::FlagType;
+use sqlx::PgConnection;
+use sqlx::types::time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::{FlagEntry, show, store};
+use crate::access::Authorized;
+use crate::app::App;
+use crate::environments;
+use crate::error::Error;
+use crate::names::{EnvironmentName, FlagConfigName, FlagName, ProjectName};
+use crate::page::Page;
+use crate::projects;
+use crate::stored::Stored;
+use crate::texts::Violations;
+
+/// The most environments whose configurations one call gives.
+const ENVIRONMENTS_MAX: usize = 50;
+
+/// Gives one definition.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_flag(
+    app: &App,
+    authorized: &Authorized,
+    request: GetFlagRequest,
+) -> Result<GetFlagResponse, Error> {
+    let name = FlagName::parse("name", &request.name)?;
+    let mut connection = app.pools.read.acquire().await?;
+    let project = projects::id(&mut connection, authorized, &name.project()).await?;
+    let project = project.ok_or_else(|| Error::not_found(&name))?;
+    let mut flags = store::read(&mut connection, project, Some(std::slice::from_ref(&name.flag)), &[]).await?;
+    let stored = flags.remove(&name.flag).and_then(|entry| entry.definition.before);
+    let stored = stored.ok_or_else(|| Error::not_found(&name))?;
+    Ok(GetFlagResponse { flag: Some(show::flag(&name, &stored)) })
+}
+
+/// Gives one configuration.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_flag_config(
+    app: &App,
+    authorized: &Authorized,
+    request: GetFlagConfigRequest,
+) -> Result<GetFlagConfigResponse, Error> {
+    let name = FlagConfigName::parse("name", &request.name)?;
+    let mut connection = app.pools.read.acquire().await?;
+    let found = environments::id(&mut connection, authorized, &name.environment()).await?;
+    let (project, environment) = found.ok_or_else(|| Error::not_found(&name))?;
+    let keys = std::slice::from_ref(&name.flag);
+    let mut flags = store::read(&mut connection, project, Some(keys), &[environment]).await?;
+    let config = flags.remove(&name.flag).and_then(|mut entry| entry.configs.remove(&environment));
+    let stored = config.and_then(|slot| slot.before).ok_or_else(|| Error::not_found(&name))?;
+    Ok(GetFlagConfigResponse { flag_config: Some(show::config(&name, &stored)) })
+}
+
+/// Lists flags with their state in the environments asked for.
+///
+/// # Errors
+/// [`Error::NotFound`] for the project or an environment, [`Error::Invalid`].
+pub async fn list_flags(
+    app: &App,
+    authorized: &Authorized,
+    request: ListFlagsRequest,
+) -> Result<ListFlagsResponse, Error> {
+    let name = ProjectName::parse("parent", &request.parent)?;
+    let order = Order::parse(&request.order_by)?;
+    let filter = request.filter.unwrap_or_default();
+    check_filter(&filter)?;
+    let question = [request.parent.clone(), request.order_by.clone(), app.descriptors.json(&filter)?];
+    let question: Vec<&str> = question.iter().map(String::as_str).collect();
+    let page = Page::parse(request.page_size, &request.page_token, &question)?;
+
+    let mut connection = app.pools.read.acquire().await?;
+    let project = projects::id(&mut connection, authorized, &name).await?;
+    let project = project.ok_or_else(|| Error::not_found(&name))?;
+    let shown = wanted_environments(&mut connection, authorized, &name, &request.environments).await?;
+    let enabled = state_filter(&mut connection, authorized, &name, ("filter.enabled_in", &filter.enabled_in)).await?;
+    let disabled = state_filter(&mut connection, authorized, &name, ("filter.disabled_in", &filter.disabled_in)).await?;
+
+    let mut keys = page_of_keys(&mut connection, project, &filter, (enabled, disabled), order, &page).await?;
+    let next_page_token = page.cut(&mut keys, Clone::clone);
+    let keys: Vec<String> = keys.iter().map(|place| key_of(place).to_owned()).collect();
+    let ids: Vec<Uuid> = shown.iter().map(|(_, id)| *id).collect();
+    let mut flags = store::read(&mut connection, project, Some(&keys), &ids).await?;
+    let summaries = keys.iter().filter_map(|key| {
+        let entry = flags.remove(key)?;
+        let flag = show::flag(&name.flag(key), entry.definition.before.as_ref()?);
+        let configs = shown.iter().filter_map(|(environment, id)| config(&entry, environment, *id, key));
+        Some(FlagSummary { flag: Some(flag), configs: configs.collect() })
+    });
+    Ok(ListFlagsResponse { flags: summaries.collect(), next_page_token })
+}
+
+fn check_filter(filter: &FlagFilter) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    violations.display_name("filter.text", &filter.text);
+    violations.display_name("filter.owner", &filter.owner);
+    violations.tags("filter.tags", &filter.tags);
+    violations.finish()
+}
+
+fn config(entry: &FlagEntry, environment: &EnvironmentName, id: Uuid, key: &str) -> Option<FlagConfig> {
+    let stored: &Stored<FlagConfig> = entry.configs.get(&id)?.before.as_ref()?;
+    Some(show::config(&environment.flag(key), stored))
+}
+
+async fn wanted_environments(
+    connection: &mut PgConnection,
+    authorized: &Authorized,
+    project: &ProjectName,
+    names: &[String],
+) -> Result<Vec<(EnvironmentName, Uuid)>, Error> {
+    if names.len() > ENVIRONMENTS_MAX {
+        return Err(Error::invalid("environments", format!("at most {ENVIRONMENTS_MAX}")));
+    }
+    let mut wanted = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let field = format!("environments[{at}]");
+        wanted.push(environment_of(connection, authorized, project, (&field, name)).await?);
+    }
+    Ok(wanted)
+}
+
+async fn environment_of(
+    connection: &mut PgConnection,
+    authorized: &Authorized,
+    project: &ProjectName,
+    (field, name): (&str, &str),
+) -> Result<(EnvironmentName, Uuid), Error> {
+    let name = EnvironmentName::parse(field, name)?;
+    if name.project() != *project {
+        return Err(Error::invalid(field, format!("give an environment of {project}")));
+    }
+    let found = environments::id(connection, authorized, &name).await?;
+    let (_, id) = found.ok_or_else(|| Error::not_found(&name))?;
+    Ok((name, id))
+}
+
+async fn state_filter(
+    connection: &mut PgConnection,
+    authorized: &Authorized,
+    project: &ProjectName,
+    (field, name): (&str, &str),
+) -> Result<Option<Uuid>, Error> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let (_, id) = environment_of(connection, authorized, project, (field, name)).await?;
+    Ok(Some(id))
+}
+
+/// What a list is ordered by; the key breaks ties.
+#[derive(Debug, Clone, Copy)]
+struct Order {
+    by: OrderBy,
+    descending: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum OrderBy {
+    Key,
+    CreateTime,
+    UpdateTime,
+}
+
+impl Order {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let (by, descending) = match text.strip_suffix(" desc") {
+            Some(by) => (by, true),
+            None => (text, false),
+        };
+        let by = match by {
+            "" | "key" => OrderBy::Key,
+            "create_time" => OrderBy::CreateTime,
+            "update_time" => OrderBy::UpdateTime,
+            _ => {
+                let description = "give key, create_time or update_time, optionally followed by ` desc`";
+                return Err(Error::invalid("order_by", description));
+            }
+        };
+        Ok(Self { by, descending })
+    }
+}
+
+/// A row's place in the order: its time, where that decides, then its key.
+fn key_of(place: &str) -> &str {
+    place.rsplit_once(' ').map_or(place, |(_, key)| key)
+}
+
+fn time_of(place: &str) -> Result<Option<OffsetDateTime>, Error> {
+    let malformed = |_| Error::invalid("page_token", "give the next_page_token of the same question");
+    let time = place.rsplit_once(' ').map(|(time, _)| time);
+    time.map(|time| OffsetDateTime::parse(time, &Rfc3339).map_err(malformed)).transpose()
+}
+
+/// Places of one row more than the page has.
+async fn page_of_keys(
+    connection: &mut PgConnection,
+    project: Uuid,
+    filter: &FlagFilter,
+    (enabled, disabled): (Option<Uuid>, Option<Uuid>),
+    order: Order,
+    page: &Page,
+) -> Result<Vec<String>, Error> {
+    let kind = (filter.r#type() != FlagType::Unspecified).then_some(filter.r#type).map(i16::try_from);
+    let kind = kind.transpose().map_err(|_| Error::invalid("filter.type", "give a flag type"))?;
+    let pattern = (!filter.text.is_empty()).then(|| like(&filter.text));
+    let owner = (!filter.owner.is_empty()).then(|| filter.owner.clone());
+    let after = page.after.as_deref();
+    let after_time = after.map(time_of).transpose()?.flatten();
+    let by_time = !matches!(order.by, OrderBy::Key);
+    let rows = sqlx::query_file!(
+        "src/flags/list_flags.sql",
+        project,
+        filter.archived,
+        pattern,
+        &filter.tags,
+        kind,
+        owner,
+        enabled,
+        disabled,
+        by_time,
+        matches!(order.by, OrderBy::CreateTime),
+        order.descending,
+        after.map(key_of),
+        after_time,
+        page.rows(),
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| match by_time {
+            false => Ok(row.key),
+            true => {
+                let time = row.at.format(&Rfc3339).map_err(Error::internal)?;
+                Ok(format!("{time} {}", row.key))
+            }
+        })
+        .collect()
+}
+
+/// A pattern that finds `text` anywhere.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}

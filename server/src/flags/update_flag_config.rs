@@ -1,0 +1,95 @@
+//! UpdateFlagConfig.
+
+use std::collections::BTreeMap;
+
+use burgee_proto::admin::v1::operation::Part;
+use burgee_proto::admin::v1::{
+    FlagConfig, FlagConfigChange, UpdateFlagConfigRequest, UpdateFlagConfigResponse,
+};
+use burgee_proto::types::v1::{Rule, Serve, serve};
+
+use crate::change::scope::Scope;
+use crate::change::{Change, Mutation, mutation_fields};
+use crate::error::Error;
+use crate::names::FlagConfigName;
+use crate::random;
+
+/// What of a configuration can be changed here; `enabled` has its own method.
+const CHANGEABLE: &[&str] = &[
+    "off_variant",
+    "prerequisites",
+    "exclusion_group",
+    "targets",
+    "rules",
+    "fallthrough",
+];
+
+fn name(request: &UpdateFlagConfigRequest) -> Result<FlagConfigName, Error> {
+    let name = request.flag_config.as_ref().map_or("", |config| &config.name);
+    FlagConfigName::parse("flag_config.name", name)
+}
+
+#[tonic::async_trait]
+impl Mutation for UpdateFlagConfigRequest {
+    mutation_fields!(UpdateFlagConfigResponse, etag in flag_config);
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Environment(name(self)?.environment()))
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<UpdateFlagConfigResponse, Error> {
+        let name = name(self)?;
+        let etag = change.common.etag.clone();
+        let (entry, stored) = change.load_config(&name).await?;
+        stored.demand_etag(&name, &etag)?;
+        let salt = entry.definition.after.as_ref().map(|flag| flag.salt.clone()).unwrap_or_default();
+        let before = stored.message.clone();
+        let update = self.flag_config.clone().unwrap_or_default();
+        let mask = self.update_mask.as_ref();
+        let mut after = change.app.descriptors.merge(&before, &update, mask, CHANGEABLE)?;
+        fill_in(&mut after, &before, &salt)?;
+        let operation = FlagConfigChange {
+            before: Some(FlagConfig { enabled: false, ..before }),
+            after: Some(FlagConfig { enabled: false, ..after }),
+        };
+        change.apply_to_config(&name, Part::FlagConfig(operation)).await?;
+        Ok(UpdateFlagConfigResponse {
+            flag_config: Some(change.show_config(&name)?),
+            ..UpdateFlagConfigResponse::default()
+        })
+    }
+}
+
+/// Gives rules without an id one, and splits and gates without a salt the one
+/// that the same rule (by id) or fallthrough has, or else the flag's.
+fn fill_in(config: &mut FlagConfig, before: &FlagConfig, salt: &str) -> Result<(), Error> {
+    let rules = before.rules.iter().filter_map(|rule| rule.rule.as_ref());
+    let known: BTreeMap<&str, &Rule> = rules.map(|rule| (rule.id.as_str(), rule)).collect();
+    for rule in config.rules.iter_mut().filter_map(|rule| rule.rule.as_mut()) {
+        if rule.id.is_empty() {
+            rule.id = random::identifier()?;
+        }
+        let same = known.get(rule.id.as_str());
+        fill_in_split(&mut rule.serve, same.and_then(|rule| rule.serve.as_ref()), salt);
+        if let Some(traffic) = rule.traffic.as_mut().filter(|traffic| traffic.salt.is_empty()) {
+            let kept = same.and_then(|rule| rule.traffic.as_ref()).map(|traffic| traffic.salt.clone());
+            // Apart from the splits' salt, so that gate and split are independent.
+            traffic.salt = kept.unwrap_or_else(|| format!("{salt}.gate"));
+        }
+    }
+    fill_in_split(&mut config.fallthrough, before.fallthrough.as_ref(), salt);
+    Ok(())
+}
+
+fn fill_in_split(serve: &mut Option<Serve>, before: Option<&Serve>, salt: &str) {
+    let Some(Serve { kind: Some(serve::Kind::Split(split)) }) = serve else {
+        return;
+    };
+    if split.salt.is_empty() {
+        let kept = match before.and_then(|serve| serve.kind.as_ref()) {
+            Some(serve::Kind::Split(before)) if !before.salt.is_empty() => Some(before.salt.clone()),
+            _ => None,
+        };
+        split.salt = kept.unwrap_or_else(|| salt.to_owned());
+    }
+}
