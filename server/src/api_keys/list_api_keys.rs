@@ -1,0 +1,131 @@
+//! ListApiKeys and GetApiKey: reading without a lock.
+
+use burgee_proto::admin::v1::{
+    ApiKey, ApiKeyFilter, GetApiKeyRequest, GetApiKeyResponse, ListApiKeysRequest,
+    ListApiKeysResponse,
+};
+use burgee_proto::types::v1::AccessKeyKind;
+use sqlx::PgConnection;
+use sqlx::types::time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::{KeyEntry, show, store};
+use crate::access::Authorized;
+use crate::app::App;
+use crate::error::Error;
+use crate::names::{ApiKeyName, EnvironmentName};
+use crate::page::Page;
+
+/// Gives one key, without its secret.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_api_key(
+    app: &App,
+    authorized: &Authorized,
+    request: GetApiKeyRequest,
+) -> Result<GetApiKeyResponse, Error> {
+    let name = ApiKeyName::parse("name", &request.name)?;
+    let mut connection = app.pools.read.acquire().await?;
+    let mut keys = store::read(&mut connection, authorized.organization(), &[name.uid]).await?;
+    let api_key = keys.pop().and_then(|entry| stored(&entry));
+    let api_key = api_key.ok_or_else(|| Error::not_found(name))?;
+    Ok(GetApiKeyResponse { api_key: Some(api_key) })
+}
+
+/// Lists keys, oldest first, without their secrets.
+///
+/// # Errors
+/// [`Error::NotFound`] for the filter's environment, [`Error::Invalid`].
+pub async fn list_api_keys(
+    app: &App,
+    authorized: &Authorized,
+    request: ListApiKeysRequest,
+) -> Result<ListApiKeysResponse, Error> {
+    let filter = request.filter.unwrap_or_default();
+    let question = app.descriptors.json(&filter)?;
+    let page = Page::parse(request.page_size, &request.page_token, &[&question])?;
+    let organization = authorized.organization();
+    let mut connection = app.pools.read.acquire().await?;
+    let environment = wanted_environment(&mut connection, organization, &filter.environment).await?;
+    let mut places = page_of_places(&mut connection, organization, &filter, environment, &page).await?;
+    let next_page_token = page.cut(&mut places, |(place, _)| place.clone());
+    let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
+    let keys = store::read(&mut connection, organization, &ids).await?;
+    Ok(ListApiKeysResponse {
+        api_keys: keys.iter().filter_map(stored).collect(),
+        next_page_token,
+    })
+}
+
+fn stored(entry: &KeyEntry) -> Option<ApiKey> {
+    entry.key.before.as_ref().map(show)
+}
+
+async fn wanted_environment(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    name: &str,
+) -> Result<Option<Uuid>, Error> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let name = EnvironmentName::parse("filter.environment", name)?;
+    let id = sqlx::query_scalar!(
+        "select e.id from environments e join projects p on p.id = e.project_id
+         where p.organization_id = $1 and p.key = $2 and e.key = $3",
+        organization,
+        name.project,
+        name.environment,
+    )
+    .fetch_optional(connection)
+    .await?;
+    id.map(Some).ok_or_else(|| Error::not_found(name))
+}
+
+/// Places (a time and a uid) and uids of one row more than the page has.
+async fn page_of_places(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    filter: &ApiKeyFilter,
+    environment: Option<Uuid>,
+    page: &Page,
+) -> Result<Vec<(String, Uuid)>, Error> {
+    let kind = (filter.kind() != AccessKeyKind::Unspecified).then_some(filter.kind() as i16);
+    let (after_time, after_id) = page.after.as_deref().map(after).transpose()?.unzip();
+    let rows = sqlx::query!(
+        "select k.id, k.created_at from api_keys k
+         where k.organization_id = $1
+           and ($2 or k.revoked_at is null)
+           and ($3::smallint is null or k.kind = $3)
+           and ($4::uuid is null or exists (
+               select from api_key_environments o
+               where o.api_key_id = k.id and o.environment_id = $4))
+           and ($5::timestamptz is null or (k.created_at, k.id) > ($5, $6))
+         order by k.created_at, k.id
+         limit $7",
+        organization,
+        filter.include_revoked,
+        kind,
+        environment,
+        after_time,
+        after_id,
+        page.rows(),
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let time = row.created_at.format(&Rfc3339).map_err(Error::internal)?;
+            Ok((format!("{time} {}", row.id), row.id))
+        })
+        .collect()
+}
+
+fn after(place: &str) -> Result<(OffsetDateTime, Uuid), Error> {
+    let parsed = place.split_once(' ').and_then(|(time, id)| {
+        Some((OffsetDateTime::parse(time, &Rfc3339).ok()?, Uuid::parse_str(id).ok()?))
+    });
+    parsed.ok_or_else(|| Error::invalid("page_token", "give the next_page_token of the same question"))
+}
