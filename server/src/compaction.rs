@@ -1,0 +1,80 @@
+//! Takes away what has had its time: removed items, answers kept for retries,
+//! events that were delivered or that nobody waits for.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// How often. Every replica does it: what one has done another finds done.
+const INTERVAL: Duration = Duration::from_secs(3_600);
+/// How many environments are compacted at one go.
+const ENVIRONMENTS_MAX: i64 = 1_000;
+
+/// Compacts now and each hour, until `stop`.
+pub async fn run(pool: PgPool, stop: CancellationToken) {
+    let compacting = async {
+        loop {
+            if let Err(error) = compact(&pool).await {
+                tracing::warn!(?error, "could not compact; trying again in an hour");
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    };
+    stop.run_until_cancelled(compacting).await;
+}
+
+/// Compacts once.
+///
+/// # Errors
+/// Those of the database. What was done stays done.
+pub async fn compact(pool: &PgPool) -> Result<(), Error> {
+    let environments = sqlx::query_scalar!(
+        "select distinct environment_id from environment_items
+         where removed_at < now() - interval '7 days' limit $1",
+        ENVIRONMENTS_MAX,
+    )
+    .fetch_all(pool)
+    .await?;
+    for environment in environments {
+        purge_removed_items(pool, environment).await?;
+    }
+    sqlx::query!("delete from idempotency_records where created_at < now() - interval '24 hours'")
+        .execute(pool)
+        .await?;
+    sqlx::query!("delete from outbox where created_at < now() - interval '7 days'")
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Purges items that were removed a week ago, and raises the floor: a receiver
+/// below it gets a snapshot.
+async fn purge_removed_items(pool: &PgPool, environment: Uuid) -> Result<(), Error> {
+    let mut transaction = pool.begin().await?;
+    // The head first, as every change does: the other order could deadlock.
+    sqlx::query_scalar!(
+        "select floor from environment_heads where environment_id = $1 for no key update",
+        environment,
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "with purged as (
+             delete from environment_items
+             where environment_id = $1 and removed_at < now() - interval '7 days'
+             returning revision
+         )
+         update environment_heads
+         set floor = greatest(floor, (select max(revision) from purged))
+         where environment_id = $1 and exists (select from purged)",
+        environment,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
