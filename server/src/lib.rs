@@ -1,2 +1,40 @@
-//! To come.
+//! Burgee's control plane.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`app`], [`config`] | the only shared state, and what it is made from |
+//! | [`serve`], [`grpc`], [`http`] | the services on their one port |
+//! | [`auth`], [`access`] | who is calling, and may they |
+//! | [`change`] | the only door for writes |
+//! | [`change_feed`] | follows the heads and items, feeds the hub |
+//! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
+//! | [`deployment`] | migrations, the first organization, the epoch |
+//! | [`dev`], [`private_postgres`] | trying Burgee out |
+//! | [`failure`] | why the process ends |
+
+pub mod access;
+pub mod api_keys;
+pub mod app;
+pub mod auth;
+pub mod change;
+pub mod change_feed;
+pub mod compaction;
+pub mod config;
+pub mod deployment;
+pub mod descriptors;
+pub mod dev;
+pub mod environments;
+pub mod error;
+pub mod failure;
+pub mod flags;
+pub mod grpc;
+pub mod http;
+pub mod names;
+pub mod page;
 pub mod private_postgres;
+pub mod projects;
+pub mod random;
+pub mod segments;
+pub mod serve;
+pub mod stored;
+pub mod texts;

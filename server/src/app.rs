@@ -1,0 +1,149 @@
+//! The only shared state.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::change::queue::Queues;
+use crate::config::Database;
+use crate::descriptors::Descriptors;
+use crate::error::Error;
+use crate::failure::Failure;
+
+/// How long a start waits for the database.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two attempts to reach it.
+const START_PAUSE: Duration = Duration::from_secs(1);
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long a connection that nobody uses is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Bounds on every session, whatever becomes of the process that opened it.
+const SESSION: &[(&str, &str)] = &[
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("timezone", "UTC"),
+];
+/// For sessions that must not write.
+const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
+
+/// What every part of the control plane may reach. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// Connections by purpose, so that none starves another.
+    pub pools: Pools,
+    /// The contract as data.
+    pub descriptors: Descriptors,
+    /// Where writers of one environment wait their turn.
+    pub queues: Arc<Queues>,
+    /// Whether this is `burgee-server dev`: credentials made here are marked, and
+    /// marked ones are honoured here alone.
+    pub dev: bool,
+    /// Told after each local commit, so that the feed need not wait for Postgres.
+    pub committed: watch::Sender<()>,
+}
+
+/// Connection pools by purpose.
+#[derive(Clone)]
+pub struct Pools {
+    /// Changes. The only pool that may write anything evaluated.
+    pub write: PgPool,
+    /// Lists and reads. Its sessions are read-only.
+    pub read: PgPool,
+    /// The change feed. Its sessions are read-only.
+    pub feed: PgPool,
+    /// Credentials. Its sessions are read-only.
+    pub authentication: PgPool,
+}
+
+impl App {
+    /// Waits for the database, for up to 30 s, and shares it out.
+    ///
+    /// # Errors
+    /// [`Failure::DatabaseUrl`], or [`Failure::Unreachable`] if the database
+    /// refuses, or does not answer in time.
+    pub async fn connect(database: &Database, dev: bool) -> Result<Self, Failure> {
+        let options = options(database)?;
+        connect(&options).await?.close().await?;
+        Ok(Self {
+            pools: Pools::open(database, &options),
+            descriptors: Descriptors::load()?,
+            queues: Arc::default(),
+            dev,
+            committed: watch::Sender::new(()),
+        })
+    }
+
+    /// Closes every connection, within the database's own bounds.
+    pub async fn close(&self) {
+        let Pools { write, read, feed, authentication } = &self.pools;
+        for pool in [write, read, feed, authentication] {
+            pool.close().await;
+        }
+    }
+}
+
+impl Pools {
+    /// Connections are made when they are needed.
+    fn open(database: &Database, options: &PgConnectOptions) -> Self {
+        let bounded = options.clone().options(SESSION.iter().copied());
+        let read_only = bounded.clone().options(READ_ONLY.iter().copied());
+        let pool = |size: u32, options: &PgConnectOptions| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .idle_timeout(IDLE_TIMEOUT)
+                .connect_lazy_with(options.clone())
+        };
+        let sizes = &database.pools;
+        Self {
+            write: pool(sizes.write_connections, &bounded),
+            read: pool(sizes.read_connections, &read_only),
+            feed: pool(sizes.feed_connections, &read_only),
+            authentication: pool(sizes.authentication_connections, &read_only),
+        }
+    }
+}
+
+/// How to reach a database.
+///
+/// # Errors
+/// [`Failure::DatabaseUrl`].
+pub fn options(database: &Database) -> Result<PgConnectOptions, Failure> {
+    let options = PgConnectOptions::from_str(&database.database_url).map_err(Failure::DatabaseUrl)?;
+    Ok(options.application_name("burgee-server"))
+}
+
+/// One connection, without bounds on its statements. Waits for a database that
+/// is away or still starting, with a line in the log for each attempt.
+///
+/// # Errors
+/// [`Failure::Unreachable`] if it refuses, or does not answer within 30 s.
+pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    loop {
+        let attempt = tokio::time::timeout_at(deadline, PgConnection::connect_with(options)).await;
+        let error = match attempt {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => error,
+            Err(_) => sqlx::Error::PoolTimedOut,
+        };
+        let late = Instant::now() + START_PAUSE > deadline;
+        let text = error.to_string();
+        // Whether waiting may help is what callers of the API would be told.
+        match Error::from(error) {
+            Error::Unavailable { .. } if !late => {
+                tracing::warn!(cause = text, "waiting for the database");
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            _ => return Err(Failure::Unreachable(text)),
+        }
+    }
+}

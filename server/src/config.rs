@@ -1,0 +1,170 @@
+//! What an operator may say: options, each with an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Burgee's control plane.
+#[derive(Debug, Parser)]
+#[command(name = "burgee-server", version, about)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the control plane and the data plane from a Postgres database
+    Serve(Serve),
+    /// Try Burgee out: a private Postgres, a demo project, keys, on loopback
+    Dev(Dev),
+    /// Bring the database's schema up to date
+    Migrate(Database),
+    /// Make a token for the service account `admin` and print it, once
+    CreateAdminToken(Database),
+    /// Begin a new epoch, after the database was restored from a backup
+    NewEpoch(Database),
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
+    /// The port.
+    #[command(flatten)]
+    pub listen: Listen,
+    /// Bring the database's schema up to date first
+    #[arg(long, env = "BURGEE_MIGRATE")]
+    pub migrate: bool,
+    /// The end of it.
+    #[command(flatten)]
+    pub shutdown: Shutdown,
+}
+
+/// `dev`.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where Postgres and the keys are kept between starts
+    #[arg(long, env = "BURGEE_DATA_DIR", default_value = ".burgee")]
+    pub data_dir: PathBuf,
+    /// The loopback address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "BURGEE_LISTEN", default_value = "127.0.0.1:4000")]
+    pub listen: SocketAddr,
+    /// The end of it.
+    #[command(flatten)]
+    pub shutdown: Shutdown,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Args)]
+pub struct Database {
+    /// The database, as postgres://user:password@host:port/database
+    #[arg(long, env = "BURGEE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: String,
+    /// Connections by purpose.
+    #[command(flatten)]
+    pub pools: PoolSizes,
+}
+
+/// The most connections of each pool. Together they must fit into what the
+/// database grants this replica.
+#[derive(Debug, Clone, Args)]
+pub struct PoolSizes {
+    /// Connections for changes
+    #[arg(long, env = "BURGEE_WRITE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub write_connections: u32,
+    /// Connections for lists and reads
+    #[arg(long, env = "BURGEE_READ_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub read_connections: u32,
+    /// Connections for following changes: one listens, one reads heads, four load
+    #[arg(long, env = "BURGEE_FEED_CONNECTIONS", default_value_t = 6, value_parser = clap::value_parser!(u32).range(3..))]
+    pub feed_connections: u32,
+    /// Connections for looking up credentials
+    #[arg(long, env = "BURGEE_AUTHENTICATION_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub authentication_connections: u32,
+}
+
+impl Default for PoolSizes {
+    fn default() -> Self {
+        Self {
+            write_connections: 16,
+            read_connections: 8,
+            feed_connections: 6,
+            authentication_connections: 4,
+        }
+    }
+}
+
+impl Database {
+    /// A database with pools of the usual size.
+    #[must_use]
+    pub fn at(url: String) -> Self {
+        Self { database_url: url, pools: PoolSizes::default() }
+    }
+}
+
+/// The port.
+#[derive(Debug, Clone, Args)]
+pub struct Listen {
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "BURGEE_LISTEN", default_value = "127.0.0.1:4000")]
+    pub listen: SocketAddr,
+    /// The file of a certificate chain (PEM): serve over TLS only
+    #[arg(long, env = "BURGEE_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The file of the certificate's private key (PEM)
+    #[arg(long, env = "BURGEE_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Args)]
+pub struct Shutdown {
+    /// Over how long streams are told to go elsewhere when the process is asked to end, in seconds
+    #[arg(long, env = "BURGEE_DRAIN_WINDOW_SECONDS", default_value_t = 10, value_name = "SECONDS")]
+    pub drain_window_seconds: u64,
+}
+
+impl Shutdown {
+    /// Over how long streams are told to go elsewhere.
+    #[must_use]
+    pub fn drain_window(&self) -> Duration {
+        Duration::from_secs(self.drain_window_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_options_fit_together() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_an_environment_variable() {
+        for command in Config::command().get_subcommands() {
+            for option in command.get_opts().filter(|option| option.get_id() != "help") {
+                let variable = option.get_env().and_then(|name| name.to_str());
+                let name = variable.unwrap_or_default();
+                assert!(name.starts_with("BURGEE_"), "{} {}", command.get_name(), option.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_sizes_are_those_of_the_options() {
+        let parsed = Config::try_parse_from(["burgee-server", "migrate", "--database-url", "x"]).unwrap();
+        let Command::Migrate(database) = parsed.command else { panic!("another command") };
+        assert_eq!(format!("{:?}", database), format!("{:?}", Database::at("x".to_owned())));
+    }
+}

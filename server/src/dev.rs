@@ -1,0 +1,66 @@
+//! `burgee-server dev`: Burgee with nothing to set up. A private Postgres, a
+//! demo project, keys that are printed at every start, on loopback only.
+//!
+//! Everything lives in one folder. Deleting it is how to begin anew; deleting
+//! `dev-keys.json` in it makes new keys, and puts the demo project back.
+
+pub mod credentials;
+mod demo_flags;
+pub mod printout;
+pub mod seed;
+
+use burgee_runtime::Listening;
+
+use crate::app::App;
+use crate::config::{Database, Dev};
+use crate::deployment;
+use crate::failure::Failure;
+use crate::private_postgres::{Options, PrivatePostgres};
+use crate::serve::{Server, asked_to_end};
+use credentials::Credentials;
+
+/// Runs until somebody asks the process to end, or Postgres does so by itself.
+///
+/// # Errors
+/// [`Failure::NotLoopback`], and whatever prevents the start.
+pub async fn run(options: Dev) -> Result<(), Failure> {
+    if !options.listen.ip().is_loopback() {
+        return Err(Failure::NotLoopback(options.listen));
+    }
+    // Before anything is started: that the port is taken is the usual mistake.
+    let listening = Listening::bind(options.listen).await?;
+    let postgres = PrivatePostgres::start(Options::new(&options.data_dir)).await?;
+    let outcome = serve(&options, listening, &postgres).await;
+    postgres.stop().await;
+    outcome
+}
+
+async fn serve(
+    options: &Dev,
+    listening: Listening,
+    postgres: &PrivatePostgres,
+) -> Result<(), Failure> {
+    let database = Database::at(postgres.url());
+    deployment::migrate(&database).await?;
+    let app = App::connect(&database, true).await?;
+    deployment::ensure_deployment(&app.pools.write).await?;
+    let organization = deployment::ensure_organization(&app.pools.write).await?;
+    let kept = Credentials::read(&options.data_dir)?;
+    if kept.is_none() || !seed::is_there(&app, organization).await? {
+        seed::demo(&app, organization).await?;
+    }
+    let credentials = kept.unwrap_or_default().complete(&app, organization).await?;
+    credentials.write(&options.data_dir)?;
+
+    let server = Server::on(listening, app, &options.shutdown);
+    print!("{}", printout::lines(server.local_addr(), &credentials));
+    let mut lost = None;
+    let stop = async {
+        tokio::select! {
+            () = asked_to_end() => {}
+            how = postgres.ended() => lost = Some(how),
+        }
+    };
+    server.run(stop).await?;
+    lost.map_or(Ok(()), |how| Err(Failure::PostgresEnded(how)))
+}

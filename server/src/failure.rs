@@ -1,0 +1,87 @@
+//! Why the process cannot start or go on, in one line for an operator.
+
+use std::io;
+use std::net::SocketAddr;
+
+use burgee_runtime::{listening, telemetry, tls};
+use tonic::Status;
+
+use crate::error::Error;
+use crate::private_postgres;
+
+/// Why the process ends with exit code 1.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The address of the database cannot be understood.
+    #[error("--database-url (BURGEE_DATABASE_URL) is no Postgres URL: {0}")]
+    DatabaseUrl(sqlx::Error),
+    /// The database refuses or does not answer.
+    #[error("the database cannot be used: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database cannot be reached, or lets nobody in.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// The tables could not be made or brought up to date.
+    #[error("the database cannot be migrated: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The tables are older than the program.
+    #[error(
+        "the database's schema is at version {found}, and this server needs {wanted}: run \
+         `burgee-server migrate` first, or start with --migrate"
+    )]
+    Schema {
+        /// What the database has; 0: nothing.
+        found: i64,
+        /// What the program needs.
+        wanted: i64,
+    },
+    /// The port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] listening::BindError),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// Logs and traces cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// No private Postgres for `dev`.
+    #[error(transparent)]
+    PrivatePostgres(#[from] private_postgres::Error),
+    /// The private Postgres of `dev` ended.
+    #[error("Postgres ended: {0}")]
+    PostgresEnded(String),
+    /// `dev` on an address that others reach.
+    #[error(
+        "`burgee-server dev` prints its keys and listens on loopback addresses only, not on {0}; \
+         use `burgee-server serve`"
+    )]
+    NotLoopback(SocketAddr),
+    /// What was built in is broken.
+    #[error("the descriptors that were built in cannot be served: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A change that the process itself makes was refused.
+    #[error("{0}")]
+    Refused(String),
+    /// The system refused something.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(Status::from(error).message().to_owned())
+    }
+}
+
+impl Failure {
+    /// Names what was tried, for a `map_err` on the system's answer.
+    pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        |source| Self::Io { what, source }
+    }
+}

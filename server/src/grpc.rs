@@ -1,0 +1,99 @@
+//! The services on the one port, and what every call passes on its way to them.
+//!
+//! ```text
+//! CORS ─ guards ─┬─ gRPC-web ─ authentication ─ services
+//!                └─ /healthz
+//! ```
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use burgee_hub::Hub;
+use burgee_proto::admin::v1::api_key_service_server::ApiKeyServiceServer;
+use burgee_proto::admin::v1::environment_service_server::EnvironmentServiceServer;
+use burgee_proto::admin::v1::flag_service_server::FlagServiceServer;
+use burgee_proto::admin::v1::project_service_server::ProjectServiceServer;
+use burgee_proto::admin::v1::segment_service_server::SegmentServiceServer;
+use burgee_runtime::calls::{CallLimits, guard, unknown_path};
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_web::GrpcWebLayer;
+
+use crate::app::App;
+use crate::auth::{self, Tokens};
+use crate::failure::Failure;
+use crate::{api_keys, environments, flags, http, projects, segments};
+
+/// The largest request, in bytes.
+const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Every service by its full name, for the health of each.
+pub const SERVICES: &[&str] = &[
+    "burgee.admin.v1.ProjectService",
+    "burgee.admin.v1.EnvironmentService",
+    "burgee.admin.v1.FlagService",
+    "burgee.admin.v1.SegmentService",
+    "burgee.admin.v1.ApiKeyService",
+    "burgee.sync.v1.SyncService",
+    "burgee.evaluation.v1.EvaluationService",
+];
+
+/// Everything that is served.
+///
+/// # Errors
+/// [`Failure::Reflection`].
+pub fn router(app: &App, hub: &Hub, health: HealthServer<impl Health>) -> Result<Router, Failure> {
+    let services = reflected(administered(hub.routes(), app).add_service(health))?;
+    let services = services
+        .into_axum_router()
+        // The innermost layer first.
+        .layer(from_fn_with_state(Tokens::new(app), auth::authenticate))
+        .layer(GrpcWebLayer::new());
+    let all = services.merge(http::router()).fallback(unknown_path);
+    Ok(guard(all, &CallLimits::default()).layer(http::cross_origin()))
+}
+
+fn administered(routes: Routes, app: &App) -> Routes {
+    macro_rules! limited {
+        ($server:ident, $module:ident) => {
+            $server::new($module::service::Service { app: app.clone() })
+                .max_decoding_message_size(REQUEST_BYTES_MAX)
+        };
+    }
+    routes
+        .add_service(limited!(ProjectServiceServer, projects))
+        .add_service(limited!(EnvironmentServiceServer, environments))
+        .add_service(limited!(FlagServiceServer, flags))
+        .add_service(limited!(SegmentServiceServer, segments))
+        .add_service(limited!(ApiKeyServiceServer, api_keys))
+}
+
+/// Adds reflection, in both versions that tools ask for.
+fn reflected(routes: Routes) -> Result<Routes, Failure> {
+    let descriptors = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(burgee_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // Without it grpcurl shows the details of errors as base64.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(routes
+        .add_service(descriptors().build_v1()?)
+        .add_service(descriptors().build_v1alpha()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::descriptors::Descriptors;
+
+    #[test]
+    fn every_service_of_the_contract_has_a_health() {
+        let descriptors = Descriptors::load().unwrap();
+        let methods: Vec<String> = descriptors.methods().collect();
+        let contract: BTreeSet<&str> =
+            methods.iter().filter_map(|method| method.split('/').nth(1)).collect();
+        assert_eq!(contract, SERVICES.iter().copied().collect());
+    }
+}

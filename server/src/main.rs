@@ -1,0 +1,73 @@
+//! `burgee-server`: reads its options, sets up telemetry, and does what it was
+//! asked to. Whatever prevents it is one line on stderr, and exit code 1.
+
+use std::process::ExitCode;
+
+use burgee_runtime::telemetry;
+use burgee_server::app::App;
+use burgee_server::config::{Command, Config, Database, Serve};
+use burgee_server::failure::Failure;
+use burgee_server::serve::{Server, asked_to_end};
+use burgee_server::{deployment, dev};
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    match run(config.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("burgee-server: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    // The only provider; the only other outcome is that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = telemetry::Options::from_environment("burgee-server", env!("CARGO_PKG_VERSION"))?;
+    let telemetry = telemetry::init(&options)?;
+    let outcome = match command {
+        Command::Serve(options) => serve(options).await,
+        Command::Dev(options) => dev::run(options).await,
+        Command::Migrate(database) => deployment::migrate(&database).await,
+        Command::CreateAdminToken(database) => create_admin_token(&database).await,
+        Command::NewEpoch(database) => new_epoch(&database).await,
+    };
+    telemetry.finish().await;
+    outcome
+}
+
+async fn serve(options: Serve) -> Result<(), Failure> {
+    if options.migrate {
+        deployment::migrate(&options.database).await?;
+    }
+    let app = open(&options.database).await?;
+    deployment::ensure_deployment(&app.pools.write).await?;
+    deployment::ensure_organization(&app.pools.write).await?;
+    deployment::revoke_dev_keys(&app).await?;
+    let server = Server::bind(app, &options.listen, &options.shutdown).await?;
+    server.run(asked_to_end()).await
+}
+
+async fn create_admin_token(database: &Database) -> Result<(), Failure> {
+    let app = open(database).await?;
+    let secret = deployment::create_admin_token(&app.pools.write, false).await?;
+    println!("{}", secret.expose());
+    Ok(())
+}
+
+async fn new_epoch(database: &Database) -> Result<(), Failure> {
+    let app = open(database).await?;
+    deployment::ensure_deployment(&app.pools.write).await?;
+    println!("{}", deployment::new_epoch(&app.pools.write).await?);
+    Ok(())
+}
+
+/// A database whose schema is what this program needs.
+async fn open(database: &Database) -> Result<App, Failure> {
+    let app = App::connect(database, false).await?;
+    deployment::check_schema(&app.pools.read).await?;
+    Ok(app)
+}

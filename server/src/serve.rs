@@ -1,0 +1,113 @@
+//! Serving, from a bound port to the last goodbye.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::Extensions;
+use burgee_hub::{CloseConnection, Hub, HubConfig};
+use burgee_runtime::tls::Tls;
+use burgee_runtime::{Connection, Limits, Listening, shutdown};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::app::App;
+use crate::change_feed::ChangeFeed;
+use crate::config::{Listen, Shutdown};
+use crate::failure::Failure;
+use crate::{compaction, grpc};
+
+/// A control plane with a port, not yet served.
+pub struct Server {
+    app: App,
+    listening: Listening,
+    scheme: &'static str,
+    drain_window: Duration,
+}
+
+impl Server {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// [`Failure::Bind`], [`Failure::Tls`].
+    pub async fn bind(app: App, listen: &Listen, shutdown: &Shutdown) -> Result<Self, Failure> {
+        let mut listening = Listening::bind(listen.listen).await?;
+        let mut scheme = "http";
+        if let (Some(certificate), Some(key)) = (&listen.tls_certificate, &listen.tls_key) {
+            listening = listening.with_tls(Tls::load(certificate, key).await?);
+            scheme = "https";
+        }
+        Ok(Self { scheme, ..Self::on(listening, app, shutdown) })
+    }
+
+    /// Takes a port that is bound already, without TLS.
+    #[must_use]
+    pub fn on(listening: Listening, app: App, shutdown: &Shutdown) -> Self {
+        Self { app, listening, scheme: "http", drain_window: shutdown.drain_window() }
+    }
+
+    /// The address that was bound.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listening.local_addr()
+    }
+
+    /// Serves until `stop`, and then until everybody has been told: health says
+    /// NOT_SERVING, streams say goodbye, calls end, connections close.
+    ///
+    /// # Errors
+    /// [`Failure::Reflection`].
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let address = format!("{}://{}", self.scheme, self.local_addr());
+        let hub = Hub::new(HubConfig::default());
+        let feed = ChangeFeed::new(self.app.clone(), hub.clone());
+        hub.attach(Arc::new(feed.clone()));
+        let (reporter, health) = tonic_health::server::health_reporter();
+        report(&reporter, ServingStatus::Serving).await;
+        let router = grpc::router(&self.app, &hub, health)?;
+
+        let stopped = CancellationToken::new();
+        let workers = TaskTracker::new();
+        workers.spawn(feed.run(stopped.clone()));
+        workers.spawn(compaction::run(self.app.pools.write.clone(), stopped.clone()));
+        let closing = CancellationToken::new();
+        let serving = self.listening.serve(router, on_connection, Limits::default(), closing.clone());
+        let serving = tokio::spawn(serving);
+        println!("burgee-server listening on {address}");
+
+        stop.await;
+        report(&reporter, ServingStatus::NotServing).await;
+        hub.drain(self.drain_window).await;
+        closing.cancel();
+        // Its only other end is a panic, after which there is nothing to wait for.
+        let _ = serving.await;
+        stopped.cancel();
+        workers.close();
+        workers.wait().await;
+        self.app.close().await;
+        Ok(())
+    }
+}
+
+/// Waits until an operator asks the process to end. Without signals nobody can:
+/// then it runs on until it is killed.
+pub async fn asked_to_end() {
+    if let Err(error) = shutdown::signal().await {
+        tracing::error!(%error, "signals cannot be received");
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Lets the hub close a connection whose peer takes nothing more.
+fn on_connection(extensions: &mut Extensions, connection: &Connection) {
+    extensions.insert(CloseConnection(connection.close.clone()));
+}
+
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for service in grpc::SERVICES.iter().chain(&[""]) {
+        reporter.set_service_status(service, status).await;
+    }
+}
