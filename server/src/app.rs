@@ -118,7 +118,9 @@ impl Pools {
 /// [`Failure::DatabaseUrl`].
 pub fn options(database: &Database) -> Result<PgConnectOptions, Failure> {
     let options = PgConnectOptions::from_str(&database.database_url).map_err(Failure::DatabaseUrl)?;
-    Ok(options.application_name("burgee-server"))
+    // Notices are for people at a prompt.
+    let quiet = [("client_min_messages", "warning")];
+    Ok(options.application_name("burgee-server").options(quiet))
 }
 
 /// One connection, without bounds on its statements. Waits for a database that

@@ -35,6 +35,9 @@ use commit::{AuditEntry, Record};
 use queue::Turn;
 use scope::Scope;
 
+/// How long a change waits for its turn and a connection: then the database is
+/// away, or the queue too long to be worth waiting in.
+const START_TIMEOUT: Duration = Duration::from_millis(1_800);
 /// How long a change may take before its commit: then nothing was changed.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest `request_id`, in bytes.
@@ -223,13 +226,7 @@ async fn perform_here<M: Mutation>(
     message: M,
 ) -> Result<M::Response, Error> {
     let preparing = prepare(app.clone(), authorized, &message);
-    let prepared = tokio::time::timeout(CHANGE_TIMEOUT, preparing)
-        .await
-        .map_err(|_| Error::Unavailable {
-            reason: ErrorReason::DatabaseUnavailable,
-            cause: format!("nothing to commit within {CHANGE_TIMEOUT:?}"),
-        })??;
-    match prepared {
+    match within(CHANGE_TIMEOUT, preparing).await? {
         Prepared::Done(response) => Ok(response),
         Prepared::Ready(change, response, _turn) => {
             change.commit().await?;
@@ -237,6 +234,17 @@ async fn perform_here<M: Mutation>(
             Ok(response)
         }
     }
+}
+
+async fn within<T>(
+    timeout: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let elapsed = |_| Error::Unavailable {
+        reason: ErrorReason::DatabaseUnavailable,
+        cause: format!("not done within {timeout:?}"),
+    };
+    tokio::time::timeout(timeout, work).await.map_err(elapsed)?
 }
 
 /// What is left to do after [`prepare`].
@@ -256,11 +264,15 @@ async fn prepare<M: Mutation>(
     let common = message.common();
     check_common(&common)?;
     let scope = message.scope()?;
-    let turns = scope.turns(&app, authorized.organization()).await?;
-    let turn = app.queues.clone().wait(&turns).await?;
+    let start = async {
+        let turns = scope.turns(&app, authorized.organization()).await?;
+        let turn = app.queues.wait(&turns).await?;
+        Ok::<_, Error>((turn, app.pools.write.begin().await?))
+    };
+    let (turn, transaction) = within(START_TIMEOUT, start).await?;
     let validate_only = common.validate_only;
     let keep = !common.request_id.is_empty() && !validate_only;
-    let mut change = Box::new(Change::begin(app, authorized, common, &scope).await?);
+    let mut change = Box::new(Change::begin(app, transaction, authorized, common, &scope).await?);
 
     let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
     if keep && let Some(response) = change.replay(&body_hash).await? {
@@ -292,14 +304,14 @@ fn check_common(common: &Common) -> Result<(), Error> {
 }
 
 impl Change {
-    /// Opens the transaction and locks, before anything is read.
+    /// Locks, before anything is read.
     async fn begin(
         app: App,
+        mut transaction: Transaction<'static, Postgres>,
         authorized: Authorized,
         common: Common,
         scope: &Scope,
     ) -> Result<Self, Error> {
-        let mut transaction = app.pools.write.begin().await?;
         let locked = scope.lock(&mut transaction, authorized.organization()).await?;
         // A statement of its own: it sees what was committed before the lock.
         let row = sqlx::query!(r#"select epoch, clock_timestamp() as "now!" from deployment"#)

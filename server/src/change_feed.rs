@@ -124,7 +124,8 @@ impl ChangeFeed {
                 tracing::error!(environment = head.environment, "the database is behind what was delivered; a new epoch begins");
                 break;
             }
-            if position > *held {
+            // Somebody who waits for the flight will read what moved just now.
+            if position > *held && !self.is_awaited(&head.environment) {
                 let feed = self.clone();
                 tokio::spawn(async move {
                     if let Err(error) = feed.advance(&head.environment).await {
@@ -166,6 +167,13 @@ impl ChangeFeed {
         let mut flights = self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.retain(|_, flight| Arc::strong_count(flight) > 1);
         flights.entry(environment.to_owned()).or_default().clone()
+    }
+
+    fn is_awaited(&self, environment: &str) -> bool {
+        /// The map, who flies, who waits.
+        const AWAITED: usize = 3;
+        let flights = self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.get(environment).is_some_and(|flight| Arc::strong_count(flight) >= AWAITED)
     }
 }
 

@@ -44,3 +44,6 @@ event as (
 insert into idempotency_records (principal, method, request_id, body_hash, response)
 select $15, $17, $18, $28, $29
 where $28::bytea is not null
+-- Only one that has had its 24 hours can be there still.
+on conflict (principal, method, request_id) do update
+set body_hash = excluded.body_hash, response = excluded.response, created_at = clock_timestamp()

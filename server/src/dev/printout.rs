@@ -50,23 +50,23 @@ fn write_commands(
             "burgee.admin.v1.FlagService/ListFlags",
         ),
         (
-            "Follow development's ruleset (leave it running, and toggle a flag)",
+            "Evaluate a flag for alice, who has the pro plan",
+            server_key,
+            r#"{"flag_key": "new-checkout", "context": {"targeting_key": "alice", "attributes": {"plan": "pro"}}}"#
+                .to_owned(),
+            "burgee.evaluation.v1.EvaluationService/Evaluate",
+        ),
+        (
+            "Follow development's ruleset: leave it running, and do the last one elsewhere",
             server_key,
             "{}".to_owned(),
             "burgee.sync.v1.SyncService/WatchRuleset",
         ),
         (
-            "Turn a flag off",
+            "Turn the flag off",
             admin,
             format!(r#"{{"name": "{FIRST_ENVIRONMENT}/flags/new-checkout", "enabled": false}}"#),
             "burgee.admin.v1.FlagService/SetFlagEnabled",
-        ),
-        (
-            "Evaluate it for alice",
-            server_key,
-            r#"{"flag_key": "new-checkout", "context": {"targeting_key": "alice", "attributes": {"plan": "pro"}}}"#
-                .to_owned(),
-            "burgee.evaluation.v1.EvaluationService/Evaluate",
         ),
     ];
     for (what, credential, message, method) in commands {
