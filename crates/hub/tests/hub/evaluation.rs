@@ -1,0 +1,258 @@
+//! Flags evaluated for callers that do not do so themselves.
+
+use std::time::Duration;
+
+use burgee_proto::evaluation::v1::{EvaluateAllRequest, EvaluateRequest};
+use burgee_proto::sync::v1::ItemKind;
+use burgee_proto::types::v1::{
+    AccessKey, ErrorCode, Evaluation, EvaluationContext, Flag, FlagType, Position, Reason, Serve,
+    ValueType, Variant, serve,
+};
+use prost::Message as _;
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+use tonic::{Code, Request, Status};
+
+use crate::harness::{TestHub, reason, with_key};
+use crate::world::{TestKey, at};
+
+/// A boolean flag that is on for everybody.
+fn flag(key: &str, client_visible: bool) -> Flag {
+    let variant = |key: &str, value| Variant {
+        key: key.to_owned(),
+        value: Some(Value {
+            kind: Some(Kind::BoolValue(value)),
+        }),
+        ..Variant::default()
+    };
+    let metadata = Struct {
+        fields: [("owner".to_owned(), Value::from("a team"))].into(),
+    };
+    Flag {
+        key: key.to_owned(),
+        r#type: FlagType::Boolean.into(),
+        variants: vec![variant("on", true), variant("off", false)],
+        enabled: true,
+        off_variant: "off".to_owned(),
+        fallthrough: Some(Serve {
+            kind: Some(serve::Kind::Variant("on".to_owned())),
+        }),
+        client_visible,
+        metadata: Some(metadata),
+        ..Flag::default()
+    }
+}
+
+fn set(test: &mut TestHub, flag: &Flag) {
+    let change = (ItemKind::Flag, flag.key.clone(), Some(flag.encode_to_vec()));
+    let delta = test.world.change([change]);
+    test.publish(delta);
+}
+
+fn request(flag_key: &str) -> EvaluateRequest {
+    EvaluateRequest {
+        flag_key: flag_key.to_owned(),
+        context: Some(EvaluationContext {
+            targeting_key: "alice".to_owned(),
+            attributes: None,
+        }),
+        ..EvaluateRequest::default()
+    }
+}
+
+async fn call(test: &TestHub, request: Request<EvaluateRequest>) -> Result<Evaluation, Status> {
+    let response = test.evaluation().evaluate(request).await?;
+    Ok(response.into_inner().evaluation.unwrap())
+}
+
+async fn evaluate(test: &TestHub, key: &TestKey, request: EvaluateRequest) -> Evaluation {
+    call(test, with_key(&key.secret, request)).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flag_is_evaluated_and_a_change_is_seen_by_the_next_call() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("checkout", true));
+    let first = evaluate(&test, &test.server, request("checkout")).await;
+    assert_eq!(first.value.unwrap().kind, Some(Kind::BoolValue(true)));
+    assert_eq!(
+        (first.reason, first.variant.as_str()),
+        (Reason::Static.into(), "on")
+    );
+    assert_eq!(first.position, Some(test.world.position));
+    assert!(first.metadata.is_some());
+    let off = Flag {
+        enabled: false,
+        ..flag("checkout", true)
+    };
+    set(&mut test, &off);
+    let second = evaluate(&test, &test.server, request("checkout")).await;
+    assert_eq!(
+        (second.reason, second.variant.as_str()),
+        (Reason::Disabled.into(), "off")
+    );
+    assert_eq!(second.position, Some(test.world.position));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_flag_or_a_context_is_an_answer() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("checkout", true));
+    let absent = evaluate(&test, &test.server, request("no-such-flag")).await;
+    let mistyped = EvaluateRequest {
+        r#type: ValueType::String.into(),
+        ..request("checkout")
+    };
+    let mistyped = evaluate(&test, &test.server, mistyped).await;
+    let too_long = EvaluationContext {
+        targeting_key: "x".repeat(2000),
+        attributes: None,
+    };
+    let too_long = EvaluateRequest {
+        context: Some(too_long),
+        ..request("no-such-flag")
+    };
+    let too_long = evaluate(&test, &test.server, too_long).await;
+    // These flags have no type.
+    let unread = evaluate(&test, &test.server, request("flag-01")).await;
+    let expected = [
+        (absent, ErrorCode::FlagNotFound),
+        (mistyped, ErrorCode::TypeMismatch),
+        (too_long, ErrorCode::InvalidContext),
+        (unread, ErrorCode::ParseError),
+    ];
+    for (evaluation, code) in expected {
+        assert_eq!(evaluation.reason(), Reason::Error);
+        assert_eq!(evaluation.error_code(), code);
+        assert_eq!(evaluation.position, Some(test.world.position));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_key_sees_client_visible_flags_only_and_nothing_about_rules() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("hidden", false));
+    set(&mut test, &flag("visible", true));
+    let visible = evaluate(&test, &test.client, request("visible")).await;
+    assert_eq!(visible.variant, "on");
+    assert_eq!((visible.metadata, visible.rule_id.as_str()), (None, ""));
+    let mut hidden = evaluate(&test, &test.client, request("hidden")).await;
+    let absent = evaluate(&test, &test.client, request("absent")).await;
+    assert_eq!(hidden.error_code(), ErrorCode::FlagNotFound);
+    hidden.flag_key = "absent".to_owned();
+    assert_eq!(hidden, absent);
+
+    let everything = |key: &TestKey| {
+        let request = with_key(&key.secret, EvaluateAllRequest::default());
+        async {
+            test.evaluation()
+                .evaluate_all(request)
+                .await
+                .unwrap()
+                .into_inner()
+        }
+    };
+    let seen = everything(&test.client).await;
+    let keys: Vec<_> = seen
+        .evaluations
+        .iter()
+        .map(|it| it.flag_key.as_str())
+        .collect();
+    assert_eq!(keys, ["visible"]);
+    assert_eq!(everything(&test.server).await.evaluations.len(), 22);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_flags_or_some_are_evaluated_at_one_position_in_order() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("b", true));
+    set(&mut test, &flag("a", true));
+    let message = EvaluateAllRequest {
+        flag_keys: ["b", "zzz", "a", "b"].map(str::to_owned).into(),
+        ..EvaluateAllRequest::default()
+    };
+    let request = with_key(&test.server.secret, message);
+    let all = test
+        .evaluation()
+        .evaluate_all(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let keys: Vec<_> = all
+        .evaluations
+        .iter()
+        .map(|it| it.flag_key.as_str())
+        .collect();
+    assert_eq!(keys, ["a", "b", "zzz"]);
+    assert!(all.evaluations.iter().all(|it| it.position.is_none()));
+    assert_eq!(all.position, Some(test.world.position));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_key_works_from_its_origins_only() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("visible", true));
+    let restricted = AccessKey {
+        allowed_origins: vec!["https://shop.example".to_owned()],
+        ..test.client.key.clone()
+    };
+    test.client.key = restricted.clone();
+    test.know(&test.client);
+    let delta = test.world.set_key(&restricted);
+    test.publish(delta);
+    let from = |origin: Option<&str>| {
+        let mut request = with_key(&test.client.secret, request("visible"));
+        if let Some(origin) = origin {
+            (request.metadata_mut()).insert("origin", origin.parse().unwrap());
+        }
+        request
+    };
+    assert!(
+        call(&test, from(Some("https://shop.example")))
+            .await
+            .is_ok()
+    );
+    assert!(call(&test, from(None)).await.is_ok());
+    let refused = call(&test, from(Some("https://evil.example")))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert_eq!(reason(&refused), "PERMISSION_DENIED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wanted_position_is_reached_or_the_call_fails() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("checkout", true));
+    evaluate(&test, &test.server, request("checkout")).await;
+    // Committed, but no news of it has come.
+    let off = Flag {
+        enabled: false,
+        ..flag("checkout", true)
+    };
+    (test.world).change([(ItemKind::Flag, off.key.clone(), Some(off.encode_to_vec()))]);
+    test.source.hold(&test.world);
+    let wanting = |position: Position| EvaluateRequest {
+        min_position: Some(position),
+        ..request("checkout")
+    };
+    let seen = evaluate(&test, &test.server, wanting(test.world.position)).await;
+    assert_eq!(
+        (seen.variant.as_str(), seen.position),
+        ("off", Some(test.world.position))
+    );
+
+    let mut never = with_key(&test.server.secret, wanting(at(1, 1_000_000)));
+    never.set_timeout(Duration::from_millis(1500));
+    let start = tokio::time::Instant::now();
+    let refused = call(&test, never).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), reason(&refused)),
+        (Code::Unavailable, "NOT_CURRENT".to_owned())
+    );
+    assert_eq!(
+        start.elapsed().as_millis(),
+        1400,
+        "before the caller gives up"
+    );
+}
