@@ -1,0 +1,298 @@
+//! Compiling a ruleset from items, as a whole and change by change.
+
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
+#[path = "support/builders.rs"]
+mod builders;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burgee_evaluator::bucket::segment_part;
+use burgee_evaluator::{Item, LEVEL, Ruleset};
+use burgee_proto::sync::v1::{ItemKey, ItemKind};
+use burgee_proto::types::v1::condition::Kind;
+use burgee_proto::types::v1::{
+    Condition, ErrorCode, Flag, NotOf, Position, Reason, Segment, SegmentPart,
+};
+
+use builders::{asks, bytes_item, evaluate, flag, in_segment, item, needs, state};
+
+#[test]
+fn an_item_that_is_not_understood_breaks_what_depends_on_it_and_nothing_else() {
+    let above = Arc::new(Item {
+        level: LEVEL + 1,
+        ..Item::clone(&item(ItemKind::Flag, "above", &flag("above")))
+    });
+    let segment_above = Arc::new(Item {
+        level: LEVEL + 1,
+        ..Item::clone(&item(
+            ItemKind::Segment,
+            "s",
+            &Segment {
+                key: "s".into(),
+                ..Segment::default()
+            },
+        ))
+    });
+    let ruleset = Ruleset::compile(&state([
+        above,
+        bytes_item(ItemKind::Flag, "garbage", vec![0xff; 9]),
+        item(ItemKind::Flag, "renamed", &flag("other")),
+        item(
+            ItemKind::Flag,
+            "dependant",
+            &needs("dependant", &["good", "garbage"]),
+        ),
+        item(
+            ItemKind::Flag,
+            "its-dependant",
+            &needs("its-dependant", &["dependant"]),
+        ),
+        segment_above,
+        item(
+            ItemKind::Flag,
+            "segmented",
+            &asks("segmented", in_segment("s")),
+        ),
+        item(ItemKind::Flag, "good", &flag("good")),
+    ]));
+    for key in [
+        "above",
+        "garbage",
+        "renamed",
+        "dependant",
+        "its-dependant",
+        "segmented",
+    ] {
+        assert_eq!(
+            evaluate(&ruleset, key, "x").error_code,
+            ErrorCode::ParseError,
+            "{key}"
+        );
+        assert!(ruleset.problem(key).is_some(), "{key}");
+    }
+    assert_eq!(evaluate(&ruleset, "good", "x").reason, Reason::Static);
+    assert_eq!(ruleset.problem("good"), None);
+    assert_eq!(
+        evaluate(&ruleset, "gone", "x").error_code,
+        ErrorCode::FlagNotFound
+    );
+    assert_eq!(ruleset.problem("gone"), None);
+    assert_eq!(ruleset.flag_keys().len(), 7);
+}
+
+#[test]
+fn visibility_is_what_the_flag_says_if_it_can_be_read() {
+    let visible = Flag {
+        client_visible: true,
+        ..flag("visible")
+    };
+    let ruleset = Ruleset::compile(&state([
+        item(ItemKind::Flag, "visible", &visible),
+        item(ItemKind::Flag, "hidden", &flag("hidden")),
+        bytes_item(ItemKind::Flag, "garbage", vec![0xff]),
+    ]));
+    assert_eq!(ruleset.is_client_visible("visible"), Some(true));
+    assert_eq!(ruleset.is_client_visible("hidden"), Some(false));
+    assert_eq!(ruleset.is_client_visible("garbage"), Some(false));
+    assert_eq!(ruleset.is_client_visible("gone"), None);
+}
+
+/// A segment `s` with these keys in parts, and a flag `f` that asks for it.
+fn in_parts(included: &[&str], excluded: &[&str]) -> Vec<Arc<Item>> {
+    let mut parts: BTreeMap<u8, SegmentPart> = BTreeMap::new();
+    for key in included {
+        let part = parts.entry(segment_part(key)).or_default();
+        part.included.push((*key).to_owned());
+    }
+    for key in excluded {
+        let part = parts.entry(segment_part(key)).or_default();
+        part.excluded.push((*key).to_owned());
+    }
+    let segment = Segment {
+        key: "s".into(),
+        included: vec!["own".into()],
+        ..Segment::default()
+    };
+    let mut items = vec![
+        item(ItemKind::Flag, "f", &asks("f", in_segment("s"))),
+        item(ItemKind::Segment, "s", &segment),
+    ];
+    let part = |(index, part)| item(ItemKind::SegmentPart, &format!("s/{index:02x}"), &part);
+    items.extend(parts.into_iter().map(part));
+    items
+}
+
+#[test]
+fn the_parts_of_a_segment_are_joined_with_its_own_lists() {
+    let ruleset = Ruleset::compile(&state(in_parts(&["alice", "bob", "eve"], &["eve", "own2"])));
+    for (key, reason) in [
+        ("alice", Reason::Rule),
+        ("bob", Reason::Rule),
+        ("own", Reason::Rule),
+        ("eve", Reason::Default),
+        ("carol", Reason::Default),
+    ] {
+        assert_eq!(evaluate(&ruleset, "f", key).reason, reason, "{key}");
+    }
+}
+
+#[test]
+fn a_part_counts_whatever_it_is_named() {
+    let misplaced = SegmentPart {
+        included: (0..50).map(|key| format!("user-{key}")).collect(),
+        excluded: vec!["user-7".into()],
+    };
+    for name in ["s/00", "s/zz", "s/0"] {
+        let mut items = in_parts(&[], &[]);
+        items.push(item(ItemKind::SegmentPart, name, &misplaced));
+        let ruleset = Ruleset::compile(&state(items));
+        assert_eq!(
+            evaluate(&ruleset, "f", "user-3").reason,
+            Reason::Rule,
+            "{name}"
+        );
+        assert_eq!(
+            evaluate(&ruleset, "f", "user-7").reason,
+            Reason::Default,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_part_that_is_not_understood_breaks_its_segment() {
+    let mut items = in_parts(&["alice"], &[]);
+    items.push(bytes_item(ItemKind::SegmentPart, "s/ff", vec![0xff]));
+    let broken = Ruleset::compile(&state(items.clone()));
+    assert_eq!(
+        evaluate(&broken, "f", "alice").error_code,
+        ErrorCode::ParseError
+    );
+
+    items.pop();
+    let healed = broken.recompile(&state(items));
+    assert_eq!(evaluate(&healed, "f", "alice").reason, Reason::Rule);
+}
+
+#[test]
+fn long_chains_and_cycles_of_prerequisites_do_not_overflow_the_stack() {
+    const LENGTH: usize = 20_000;
+    let name = |index: usize| format!("{index:06}");
+    let mut flags: Vec<_> = (0..LENGTH)
+        .map(|index| needs(&name(index), &[&name(index + 1)]))
+        .collect();
+    flags.push(flag(&name(LENGTH)));
+    let items = |flags: &[Flag]| {
+        let items = flags.iter().map(|it| item(ItemKind::Flag, &it.key, it));
+        state(items.collect::<Vec<_>>())
+    };
+    let chain = Ruleset::compile(&items(&flags));
+    assert_eq!(evaluate(&chain, &name(0), "x").reason, Reason::Default);
+
+    flags[LENGTH] = needs(&name(LENGTH), &[&name(LENGTH / 2)]);
+    let cycle = chain.recompile(&items(&flags));
+    assert_eq!(
+        evaluate(&cycle, &name(0), "x").error_code,
+        ErrorCode::ParseError
+    );
+
+    flags[LENGTH] = Flag {
+        enabled: false,
+        ..flag(&name(LENGTH))
+    };
+    let failing = cycle.recompile(&items(&flags));
+    assert_eq!(
+        evaluate(&failing, &name(0), "x").reason,
+        Reason::PrerequisiteFailed
+    );
+}
+
+#[test]
+fn conditions_that_are_nested_too_deeply_are_not_understood() {
+    let leaf = Condition {
+        kind: Some(Kind::All(Default::default())),
+    };
+    let nest = |depth: usize| {
+        (1..depth).fold(leaf.clone(), |inner, _| {
+            let condition = Some(Box::new(inner));
+            Condition {
+                kind: Some(Kind::Not(Box::new(NotOf { condition }))),
+            }
+        })
+    };
+    let message = |depth| burgee_proto::types::v1::Ruleset {
+        flags: vec![asks("f", nest(depth))],
+        segments: Vec::new(),
+    };
+    let fits = Ruleset::from_message(&message(99));
+    assert_eq!(evaluate(&fits, "f", "x").reason, Reason::Rule);
+    let deep = Ruleset::from_message(&message(1000));
+    assert_eq!(evaluate(&deep, "f", "x").error_code, ErrorCode::ParseError);
+}
+
+#[test]
+fn only_what_depends_on_a_change_may_differ() {
+    let before = state([
+        item(ItemKind::Flag, "base", &flag("base")),
+        item(ItemKind::Flag, "child", &needs("child", &["base"])),
+        item(
+            ItemKind::Flag,
+            "grandchild",
+            &needs("grandchild", &["child"]),
+        ),
+        item(
+            ItemKind::Flag,
+            "segmented",
+            &asks("segmented", in_segment("s")),
+        ),
+        item(ItemKind::Flag, "waiting", &needs("waiting", &["new"])),
+        item(ItemKind::Flag, "other", &flag("other")),
+    ]);
+    let compiled = Ruleset::compile(&before);
+    let position = Position {
+        epoch: 1,
+        revision: 2,
+    };
+    let differing = |upserted: Vec<Arc<Item>>, removed: &[ItemKey]| {
+        let after = compiled.recompile(&before.apply(position, upserted, removed));
+        let keys = [
+            "base",
+            "child",
+            "grandchild",
+            "segmented",
+            "waiting",
+            "other",
+            "new",
+        ];
+        let differ = keys
+            .into_iter()
+            .filter(|key| after.may_differ(&compiled, key));
+        differ.collect::<Vec<_>>()
+    };
+    let off = Flag {
+        enabled: false,
+        ..flag("base")
+    };
+    let changed = item(ItemKind::Flag, "base", &off);
+    assert_eq!(
+        differing(vec![changed], &[]),
+        ["base", "child", "grandchild"]
+    );
+    let same = item(ItemKind::Flag, "base", &flag("base"));
+    assert!(differing(vec![same], &[]).is_empty());
+    let gone = ItemKey {
+        kind: ItemKind::Flag as i32,
+        key: "child".into(),
+    };
+    assert_eq!(differing(vec![], &[gone]), ["child", "grandchild"]);
+    let new = item(ItemKind::Flag, "new", &flag("new"));
+    assert_eq!(differing(vec![new], &[]), ["waiting", "new"]);
+    let segment = Segment {
+        key: "s".into(),
+        ..Segment::default()
+    };
+    let segment = item(ItemKind::Segment, "s", &segment);
+    assert_eq!(differing(vec![segment], &[]), ["segmented"]);
+}
