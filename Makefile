@@ -14,7 +14,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## Run the server with a Postgres of its own (LISTEN, DATA_DIR)
-	@scripts/setup.sh postgres
+	@scripts/setup.sh postgres grpcurl
 	cargo run --package burgee-server --bin burgee-server -- dev --data-dir $(DATA_DIR) --listen $(LISTEN)
 
 test: ## Build everything and run all tests

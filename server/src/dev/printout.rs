@@ -77,12 +77,15 @@ fn write_commands(
     Ok(())
 }
 
-/// How to call grpcurl from here: by name, or by the path of our own.
+/// How to call grpcurl from any shell: by name where it is on everybody's PATH,
+/// else by the whole path of our own (which `make` alone has on its PATH).
 fn grpcurl() -> String {
+    let own = Path::new(OWN_GRPCURL).canonicalize().ok();
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).any(|folder| folder.join("grpcurl").is_file());
-    match Path::new(OWN_GRPCURL).is_file() {
-        true if !on_path => OWN_GRPCURL.to_owned(),
+    let mut found = env::split_paths(&path).map(|folder| folder.join("grpcurl"));
+    let elsewhere = found.any(|file| file.is_file() && file.canonicalize().ok() != own);
+    match own {
+        Some(own) if !elsewhere => own.display().to_string(),
         _ => "grpcurl".to_owned(),
     }
 }
