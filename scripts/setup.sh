@@ -84,7 +84,7 @@ setup_buf() {
   rm -rf "$npm"
   mkdir -p "$npm" "$TOOLS/bin"
   cp "$ROOT/scripts/tools/package.json" "$lock" "$npm"
-  (cd "$npm" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund)
+  (cd "$npm" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund --no-update-notifier)
   # One of them, by the kind of machine.
   buf="$(cd "$TOOLS" && echo npm/node_modules/@bufbuild/buf-*/bin/buf)"
   [ -x "$TOOLS/$buf" ] || die "npm has no buf for this machine"
