@@ -20,7 +20,12 @@ pub struct Arguments {
 
     /// Servers, then sibling relays, tried in order: http://host:port or
     /// https://host:port, with commas between.
-    #[arg(long, env = "BURGEE_RELAY_UPSTREAM", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        env = "BURGEE_RELAY_UPSTREAM",
+        value_delimiter = ',',
+        required = true
+    )]
     upstream: Vec<Address>,
 
     /// The relay key (`burgee_rly_…`). Prefer a file: other users of the
@@ -167,7 +172,13 @@ mod tests {
     }
 
     fn resolve(more: &[&str]) -> Result<Options, String> {
-        let fixed = ["burgee-relay", "--upstream", "http://a:1,http://b:2", "--data-dir", "/d"];
+        let fixed = [
+            "burgee-relay",
+            "--upstream",
+            "http://a:1,http://b:2",
+            "--data-dir",
+            "/d",
+        ];
         let arguments = Arguments::try_parse_from(fixed.iter().chain(more));
         arguments
             .map_err(|error| error.to_string())?
@@ -199,6 +210,10 @@ mod tests {
         assert!(!error.contains(&wrong), "{error}");
         assert!(resolve(&["--key", "burgee_rly_short"]).is_err());
         assert!(resolve(&[]).unwrap_err().contains("--key-file"));
-        assert!(resolve(&["--key-file", "/nowhere"]).unwrap_err().contains("/nowhere"));
+        assert!(
+            resolve(&["--key-file", "/nowhere"])
+                .unwrap_err()
+                .contains("/nowhere")
+        );
     }
 }

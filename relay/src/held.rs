@@ -88,7 +88,10 @@ impl Held {
                     from,
                     position: to,
                     upserted: upserted.clone(),
-                    removed: removed.iter().map(|id| tombstone(id, to.revision)).collect(),
+                    removed: removed
+                        .iter()
+                        .map(|id| tombstone(id, to.revision))
+                        .collect(),
                     committed_at: self.committed_at,
                 })
             }
@@ -132,8 +135,11 @@ impl Held {
         }
         let surplus = self.tombstones.len().saturating_sub(TOMBSTONES_MAX);
         if surplus > 0 {
-            let mut revisions: Vec<u64> =
-                self.tombstones.values().map(|grave| grave.revision).collect();
+            let mut revisions: Vec<u64> = self
+                .tombstones
+                .values()
+                .map(|grave| grave.revision)
+                .collect();
             revisions.sort_unstable();
             floor = floor.max(revisions.get(surplus - 1).copied().unwrap_or_default());
         }
@@ -220,7 +226,10 @@ mod tests {
             panic!("a delta is passed on as one");
         };
         assert_eq!((told.from.revision, told.position.revision), (7, 9));
-        assert_eq!(told.removed, [tombstone(&ItemId::new(ItemKind::Flag, "a"), 9)]);
+        assert_eq!(
+            told.removed,
+            [tombstone(&ItemId::new(ItemKind::Flag, "a"), 9)]
+        );
         let load = held.load();
         assert_eq!(load.floor, 7);
         assert_eq!(graves(&load), [("a", 9)]);

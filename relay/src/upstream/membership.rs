@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::environment::{self, Running};
 use super::Upstream;
+use super::environment::{self, Running};
 use crate::data_dir::{Restored, is_environment};
 
 /// More environments are not followed: a bound on what a wrong upstream can
@@ -76,7 +76,8 @@ impl Environments {
             Membership::Whole(environments) => self.replace(environments).await,
             Membership::Changed { added, removed } => {
                 for environment in removed {
-                    self.drop_one(&environment, "the key no longer opens it").await;
+                    self.drop_one(&environment, "the key no longer opens it")
+                        .await;
                 }
                 for environment in added {
                     self.add(&environment);
@@ -100,7 +101,8 @@ impl Environments {
             .cloned()
             .collect();
         for environment in surplus {
-            self.drop_one(&environment, "the key no longer opens it").await;
+            self.drop_one(&environment, "the key no longer opens it")
+                .await;
         }
         for environment in wanted {
             self.add(&environment);

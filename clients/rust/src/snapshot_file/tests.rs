@@ -174,3 +174,42 @@ async fn a_disk_that_fails_does_not_hold_up_the_end() {
         .await
         .unwrap();
 }
+
+/// Kills a process that does nothing but save, again and again, at any instant.
+#[test]
+fn killed_with_sigkill_at_any_instant_a_complete_one_loads() {
+    const SAVER: &str = "BURGEE_TEST_SAVER";
+    const NAME: &str =
+        "snapshot_file::tests::killed_with_sigkill_at_any_instant_a_complete_one_loads";
+    if let Some(path) = std::env::var_os(SAVER) {
+        let file = SnapshotFile::new(path);
+        for revision in 1.. {
+            save(&file, revision);
+        }
+    }
+    let (_folder, file) = file();
+    let mut last = 0;
+    for round in 0..25 {
+        let mut saver = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env(SAVER, file.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !file.path().exists() && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        // Long enough for some saves, and never at the same point of one.
+        let instant = Duration::from_micros(1_000 + 1_377 * round);
+        let (_sender, never) = std::sync::mpsc::channel::<()>();
+        let _elapsed = never.recv_timeout(instant);
+        saver.kill().unwrap();
+        saver.wait().unwrap();
+        let loaded = revision(&file).expect("a complete one");
+        assert!(loaded > 0);
+        last = last.max(loaded);
+        assert!(!file.beside("corrupt").exists(), "round {round}");
+    }
+    assert!(last > 1, "several were saved");
+}

@@ -1,0 +1,124 @@
+//! The port: what is served on it, whether it is ready, and how it ends.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use burgee_hub::{CloseConnection, Hub};
+use burgee_runtime::calls::{CallLimits, guard, unknown_path};
+use burgee_runtime::{Limits, Listening};
+use http::{HeaderName, Method, StatusCode};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tonic_reflection::server::Builder;
+use tonic_web::GrpcWebLayer;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
+
+use crate::upstream::Standing;
+
+/// What health probes may ask for: the process, and each service it serves.
+const HEALTH_NAMES: [&str; 3] = [
+    "",
+    "burgee.sync.v1.SyncService",
+    "burgee.evaluation.v1.EvaluationService",
+];
+/// What a browser's gRPC-web client must be able to read.
+const EXPOSED_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status-details-bin"),
+];
+/// Browsers ask once in a while whether they may call.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// Serves until `shutdown`, and then until every stream was told to leave, or the
+/// window is over.
+pub(crate) async fn serve(
+    listening: Listening,
+    hub: &Hub,
+    standing: watch::Receiver<Standing>,
+    drain_window: Duration,
+    shutdown: CancellationToken,
+) -> Result<(), tonic_reflection::server::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    report(&health, ServingStatus::NotServing).await;
+    let readiness = tokio::spawn(follow_standing(health.clone(), standing));
+
+    let routes = with_reflection(hub.routes().add_service(health_service))?;
+    let closing = CancellationToken::new();
+    let serving = tokio::spawn(listening.serve(
+        router(routes),
+        |extensions, connection| {
+            // So that the hub can close a connection whose peer takes nothing.
+            extensions.insert(CloseConnection(connection.close.clone()));
+        },
+        Limits::default(),
+        closing.clone(),
+    ));
+    shutdown.cancelled().await;
+    readiness.abort();
+    report(&health, ServingStatus::NotServing).await;
+    hub.drain(drain_window).await;
+    closing.cancel();
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "serving ended badly");
+    }
+    Ok(())
+}
+
+fn router(routes: Routes) -> Router {
+    // gRPC-web answers 400 to whatever it does not know, so it stands around the
+    // gRPC routes alone.
+    let services = routes.into_axum_router().layer(GrpcWebLayer::new());
+    let router = Router::new()
+        .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
+        .merge(services)
+        .fallback(unknown_path);
+    guard(router, &CallLimits::default()).layer(cors())
+}
+
+/// Any page may call: a client key says itself where it may be used, and there
+/// are no cookies.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::any())
+        .allow_methods(AllowMethods::list([Method::GET, Method::POST]))
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::list(EXPOSED_HEADERS))
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+/// Describes every service, and the error details that they answer with, in both
+/// versions of the protocol: grpcurl still asks for the older one.
+fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::Error> {
+    let describe = || {
+        Builder::configure()
+            .register_encoded_file_descriptor_set(burgee_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("burgee.sync.v1.SyncService")
+            .with_service_name("burgee.evaluation.v1.EvaluationService")
+            .with_service_name("grpc.health.v1.Health")
+    };
+    Ok(routes
+        .add_service(describe().build_v1()?)
+        .add_service(describe().build_v1alpha()?))
+}
+
+/// Ready from the first ruleset on, or from upstream's word that there is none.
+/// It never ends by itself: last known good does not expire.
+async fn follow_standing(health: HealthReporter, mut standing: watch::Receiver<Standing>) {
+    let serving = standing.wait_for(|standing| *standing == Standing::Serving);
+    if serving.await.is_ok() {
+        report(&health, ServingStatus::Serving).await;
+    }
+}
+
+async fn report(health: &HealthReporter, status: ServingStatus) {
+    for name in HEALTH_NAMES {
+        health.set_service_status(name, status).await;
+    }
+}
