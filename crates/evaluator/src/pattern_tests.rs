@@ -134,6 +134,19 @@ fn each_limit_holds_at_its_edge() {
     assert!(normalise(&"(".repeat(128)).is_err());
 }
 
+#[test]
+fn the_heaviest_patterns_still_compile() {
+    let scattered: String = ('\u{100}'..).step_by(7).take(100).collect();
+    for pattern in [
+        "[^a]{1000}",
+        "(.{10}[^é]?){90}",
+        &format!("[^{scattered}]{{1000}}"),
+    ] {
+        let normal = normalise(pattern).unwrap();
+        assert!(Regex::new(&normal).is_ok(), "{pattern}");
+    }
+}
+
 /// Text made of what matters to the grammar.
 fn pattern() -> impl Strategy<Value = String> {
     let piece = proptest::sample::select(vec![
