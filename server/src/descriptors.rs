@@ -94,3 +94,50 @@ impl Descriptors {
         Ok(M::decode(merged.encode_to_vec().as_slice())?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burgee_proto::admin::v1::Project;
+
+    use super::*;
+
+    const CHANGEABLE: &[&str] = &["display_name", "description"];
+
+    fn project(display_name: &str, description: &str) -> Project {
+        Project {
+            key: "p".to_owned(),
+            display_name: display_name.to_owned(),
+            description: description.to_owned(),
+            ..Project::default()
+        }
+    }
+
+    fn merge(update: &Project, paths: Option<&[&str]>) -> Result<Project, Error> {
+        let mask = paths.map(|paths| FieldMask {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        });
+        let descriptors = Descriptors::load().unwrap();
+        descriptors.merge(&project("name", "text"), update, mask.as_ref(), CHANGEABLE)
+    }
+
+    #[test]
+    fn a_mask_decides_what_is_taken_populated_or_not() {
+        let merged = merge(&project("", "new"), Some(&["display_name"])).unwrap();
+        assert_eq!(merged, project("", "text"));
+    }
+
+    #[test]
+    fn without_a_mask_what_is_populated_is_taken() {
+        let update = Project { key: "ignored".to_owned(), ..project("", "new") };
+        assert_eq!(merge(&update, None).unwrap(), project("name", "new"));
+        assert_eq!(merge(&update, Some(&[])).unwrap(), project("name", "new"));
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_changed_is_refused() {
+        for path in ["key", "nonsense", "display_name.x", ""] {
+            let refused = merge(&Project::default(), Some(&[path]));
+            assert!(matches!(refused, Err(Error::Invalid(_))), "{path:?}");
+        }
+    }
+}

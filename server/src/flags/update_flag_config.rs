@@ -93,3 +93,70 @@ fn fill_in_split(serve: &mut Option<Serve>, before: Option<&Serve>, salt: &str) 
         split.salt = kept.unwrap_or_else(|| salt.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burgee_proto::admin::v1::FlagRule;
+    use burgee_proto::types::v1::{Split, Traffic};
+
+    use super::*;
+
+    fn split(salt: &str) -> Option<Serve> {
+        let split = Split { salt: salt.to_owned(), ..Split::default() };
+        Some(Serve { kind: Some(serve::Kind::Split(split)) })
+    }
+
+    fn rule(id: &str, gate: &str, serve: Option<Serve>) -> FlagRule {
+        let traffic = Some(Traffic { salt: gate.to_owned(), ..Traffic::default() });
+        let rule = Rule { id: id.to_owned(), traffic, serve, ..Rule::default() };
+        FlagRule { rule: Some(rule), ..FlagRule::default() }
+    }
+
+    fn salts(config: &FlagConfig) -> Vec<String> {
+        let split = |serve: &Option<Serve>| match serve.as_ref().and_then(|serve| serve.kind.as_ref()) {
+            Some(serve::Kind::Split(split)) => split.salt.clone(),
+            _ => String::new(),
+        };
+        let rules = config.rules.iter().filter_map(|rule| rule.rule.as_ref());
+        let gate = |rule: &Rule| rule.traffic.as_ref().map(|gate| gate.salt.clone()).unwrap_or_default();
+        let mut salts: Vec<String> = rules.flat_map(|rule| [gate(rule), split(&rule.serve)]).collect();
+        salts.push(split(&config.fallthrough));
+        salts
+    }
+
+    fn config(rules: Vec<FlagRule>, fallthrough: Option<Serve>) -> FlagConfig {
+        FlagConfig { rules, fallthrough, ..FlagConfig::default() }
+    }
+
+    #[test]
+    fn a_salt_that_is_left_out_is_the_flags_and_that_of_a_gate_is_apart() {
+        let mut new = config(vec![rule("r", "", split(""))], split(""));
+        fill_in(&mut new, &FlagConfig::default(), "flag").unwrap();
+        assert_eq!(salts(&new), ["flag.gate", "flag", "flag"]);
+    }
+
+    #[test]
+    fn a_salt_that_is_left_out_is_the_one_the_same_rule_had() {
+        let before = config(vec![rule("r", "g", split("s")), rule("q", "h", split("t"))], split("f"));
+        let mut moved = config(vec![rule("q", "", split("")), rule("r", "", split(""))], split(""));
+        fill_in(&mut moved, &before, "flag").unwrap();
+        assert_eq!(salts(&moved), ["h", "t", "g", "s", "f"]);
+    }
+
+    #[test]
+    fn a_salt_that_is_given_is_kept() {
+        let before = config(vec![rule("r", "g", split("s"))], split("f"));
+        let mut given = config(vec![rule("r", "1", split("2"))], split("3"));
+        fill_in(&mut given, &before, "flag").unwrap();
+        assert_eq!(salts(&given), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_rule_without_an_id_gets_one_of_its_own() {
+        let mut new = config(vec![rule("", "", None), rule("", "", None)], None);
+        fill_in(&mut new, &FlagConfig::default(), "flag").unwrap();
+        let ids: Vec<&str> = new.rules.iter().filter_map(|rule| rule.rule.as_ref()).map(|rule| rule.id.as_str()).collect();
+        assert_eq!(ids.len(), 2);
+        assert!(ids.iter().all(|id| id.len() == 20) && ids.first() != ids.last());
+    }
+}
