@@ -157,7 +157,7 @@ fn is_expected(actual: &Evaluated<'_>, expected: &Expected) -> bool {
         && error_code == expected.error_code.as_deref()
 }
 
-fn parse<M: Message + Default>(
+pub(crate) fn parse<M: Message + Default>(
     pool: &DescriptorPool,
     name: &str,
     json: &Json,
