@@ -9,8 +9,7 @@
 //! | and linked: who names whom, who is not understood | `link` |
 //! | a context is flattened, its limits checked | [`context`], `attribute` |
 //! | and a flag evaluated, step by step | `evaluate`, [`bucket`] |
-//! | what the server refuses before it stores | [`check_flag`], [`limits`] |
-//! | and rewrites before it ships | [`normal_form`], [`pattern`], [`normalise_block`] |
+//! | before that, the server admits what it stores and ships | [`admit_flag`], [`limits`], [`normal_form`], [`pattern`] |
 //!
 //! ```
 //! use burgee_evaluator::{Context, Ruleset};
@@ -27,6 +26,7 @@
 //! # Ok::<(), burgee_evaluator::InvalidContext>(())
 //! ```
 
+mod admission;
 mod attribute;
 pub mod bucket;
 mod condition;
@@ -45,6 +45,7 @@ mod ruleset;
 mod segment;
 pub mod state;
 
+pub use admission::{admit_flag, admit_segment};
 pub use burgee_proto::sync::v1::Item;
 pub use context::{Context, InvalidContext};
 pub use evaluate::Evaluated;
