@@ -235,9 +235,16 @@ impl Core {
     pub(crate) fn delete(&self, uid: &str) {
         let known: Arc<str> = Arc::from(uid);
         self.remember_deleted(&known);
+        // Before its keys go, so that its streams hear the true reason; and
+        // after, for those that came in between.
+        self.end_streams_of(uid);
         if let Some(environment) = self.loaded(uid) {
             environment.close_now(|| self.unlist(&known), &self.keys);
         }
+        self.end_streams_of(uid);
+    }
+
+    fn end_streams_of(&self, uid: &str) {
         for stream in self.streams.all() {
             if stream.environment.as_deref() == Some(uid) {
                 stream.end(GoodbyeReason::EnvironmentDeleted);

@@ -191,6 +191,11 @@ impl Environment {
         }
     }
 
+    /// Whether it was let go: no news reaches it any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.tenancy().closed
+    }
+
     /// Off the list before its keys go: a key of an environment that is listed
     /// is vouched for.
     fn close(&self, tenancy: &mut Tenancy, unlist: impl FnOnce(), keys: &Keys) {

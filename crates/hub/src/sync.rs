@@ -58,8 +58,13 @@ impl SyncApi {
         core.check_open(&caller, &uid)?;
         core.wait_for(attached.environment(), query.min_position, until)
             .await?;
+        let registration = self.register(&caller, Some(uid.clone()), request.extensions())?;
+        if attached.environment().is_closed() {
+            // Deleted in between: nobody would tell the stream.
+            return Err(Refused::EnvironmentNotFound(uid.to_string()));
+        }
         let opening = Opening {
-            registration: self.register(&caller, Some(uid), request.extensions())?,
+            registration,
             attached,
             resume_token: query.resume_token,
             with_access_keys: caller.kind() == AccessKeyKind::Relay,
@@ -100,7 +105,11 @@ impl SyncApi {
     ) -> Result<Registration, Refused> {
         let close = extensions.get::<CloseConnection>().cloned();
         let per_key_max = self.core.config.streams_per_key_max;
-        (self.core.streams).register(caller.hash, environment, close, per_key_max)
+        let registration =
+            (self.core.streams).register(caller.hash, environment, close, per_key_max)?;
+        // Again, now that a drain would find the stream.
+        self.core.check_draining()?;
+        Ok(registration)
     }
 }
 

@@ -146,6 +146,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_two_states_of_an_epoch_know_reaches_back_to_the_lower_floor() {
+        let now = Instant::now();
+        let earlier = Tombstones::new(4, vec![tombstone("a", 5), tombstone("b", 6)], now);
+        let mut later = Tombstones::new(9, vec![tombstone("b", 8)], now);
+        later.merge(&earlier);
+        assert_eq!(later.floor(), 4);
+        assert_eq!(since(&later, 4), ["a", "b"]);
+        assert_eq!(since(&later, 6), ["b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn too_many_removals_raise_the_floor() {
         let now = Instant::now();
         let revisions = 1..=u64::try_from(TOMBSTONES_MAX + 3).unwrap();
