@@ -117,9 +117,10 @@ mkdir -p "$TOOLS"
 exec 9>"$TOOLS/lock"
 flock 9
 for tool in "$@"; do
+  # A server that a package starts must not inherit the lock.
   case "$tool" in
-    postgres | grpcurl | buf | components) "setup_$tool" ;;
-    cargo-deny) setup_cargo_deny ;;
+    postgres | grpcurl | buf | components) "setup_$tool" 9>&- ;;
+    cargo-deny) setup_cargo_deny 9>&- ;;
     *) die "no such tool: $tool" ;;
   esac
 done
