@@ -59,6 +59,24 @@ async fn a_revoked_key_ends_its_streams_and_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_revoked_key_is_sent_nothing_more_of_a_snapshot_under_way() {
+    let mut test = TestHub::new();
+    let large = "x".repeat(250 * 1024);
+    for number in 0..10 {
+        test.world.set_flag(&format!("large-{number}"), &large);
+    }
+    test.source.hold(&test.world);
+    let mut stream = test.watch(&test.server).await;
+    assert_eq!(stream.next().await.name(), "snapshot");
+    let delta = test.world.set_key(&test.server.revoked());
+    test.publish(delta);
+    advance(Duration::from_secs(2)).await;
+    tokio::task::yield_now().await;
+    assert_eq!(stream.next().await.name(), "goodbye");
+    assert!(stream.state().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_key_ends_its_streams() {
     let mut test = TestHub::new();
     let mut stream = test.watch(&test.server).await;
