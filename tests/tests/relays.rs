@@ -335,7 +335,9 @@ async fn an_upstream_that_lies_changes_nothing_that_is_served() {
     let truth = Truth::new();
     let opening = vec![truth.snapshot(true, at(5))];
     let upstream = ScriptedUpstream::start(&truth.environment, opening.clone()).await;
-    let relay = TestRelay::start(&upstream.url(), "burgee_rly_a-scripted-upstream-takes-any").await;
+    // A scripted upstream takes any key; the relay wants one that is whole.
+    let key = credential::generate(credential::Kind::Relay, [3; 32]);
+    let relay = TestRelay::start(&upstream.url(), key.expose()).await;
     let caller = relay.caller(&truth.sdk_key);
     let watcher = RulesetWatcher::follow(&caller);
     watcher.reaches(at(5)).await;
