@@ -33,21 +33,21 @@ pub(super) struct Task {
 }
 
 impl Running {
-    /// Ends it, writing what is not on disk yet.
-    pub(super) async fn stop(self) {
+    /// Ends it, writing what is not on disk yet. Nothing of it reaches the hub
+    /// afterwards. Gives its file.
+    pub(super) async fn stop(self) -> SnapshotFile {
         self.stop.cancel();
         // A task that panicked has said so in the log.
         let _ = self.task.await;
+        self.file
     }
+}
 
-    /// Ends it and removes its files.
-    pub(super) async fn discard(self) {
-        let file = self.file.clone();
-        self.stop().await;
-        let removed = tokio::task::spawn_blocking(move || (file.remove(), file)).await;
-        if let Ok((Err(error), file)) = removed {
-            tracing::warn!(file = %file.path().display(), %error, "cannot remove the snapshot");
-        }
+/// Removes the files of an environment that is no more.
+pub(super) async fn remove(file: SnapshotFile) {
+    let removed = tokio::task::spawn_blocking(move || (file.remove(), file)).await;
+    if let Ok((Err(error), file)) = removed {
+        tracing::warn!(file = %file.path().display(), %error, "cannot remove the snapshot");
     }
 }
 

@@ -67,7 +67,7 @@ impl Environments {
             }
             self.upstream.holdings.review();
         }
-        let mut stopping: JoinSet<()> = self.running.into_values().map(Running::stop).collect();
+        let mut stopping: JoinSet<_> = self.running.into_values().map(Running::stop).collect();
         while stopping.join_next().await.is_some() {}
     }
 
@@ -125,12 +125,14 @@ impl Environments {
         }
     }
 
-    async fn drop_one(&mut self, environment: &str, cause: &str) {
-        if let Some(running) = self.running.remove(environment) {
-            tracing::info!(environment, cause, "dropping an environment");
-            self.upstream.holdings.remove(environment);
-            self.upstream.hub.delete(environment);
-            running.discard().await;
+    async fn drop_one(&mut self, uid: &str, cause: &str) {
+        if let Some(running) = self.running.remove(uid) {
+            tracing::info!(environment = uid, cause, "dropping an environment");
+            self.upstream.holdings.remove(uid);
+            // First of all nothing more may come, or it would be back at once.
+            let file = running.stop().await;
+            self.upstream.hub.delete(uid);
+            environment::remove(file).await;
         }
     }
 

@@ -14,7 +14,7 @@ use burgee::{Client, Context, State};
 use burgee_evaluator::RulesetState;
 use burgee_hub::credential::{Kind, Secret, generate};
 use burgee_relay::Relay;
-use burgee_relay::config::{Options, relay_key};
+use burgee_relay::config::{Options, TlsFiles, relay_key};
 use prost::Message as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +73,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(upstream: &str, data_dir: &Path) -> Self {
+        Self::start_with(upstream, data_dir, None).await
+    }
+
+    pub(crate) async fn start_with(upstream: &str, data_dir: &Path, tls: Option<TlsFiles>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let options = Options {
             listen: "127.0.0.1:0".parse().unwrap(),
             upstream: burgee::Address::list(upstream).unwrap(),
@@ -80,11 +85,11 @@ impl Running {
             key_file: None,
             data_dir: data_dir.to_owned(),
             ca_file: None,
-            tls: None,
+            tls,
             drain_window: Duration::from_millis(100),
         };
         let relay = Relay::prepare(options).await.unwrap();
-        let url = format!("http://{}", relay.local_addr());
+        let url = format!("{scheme}://localhost:{}", relay.local_addr().port());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move { relay.run(stopped).await.unwrap() });
