@@ -98,8 +98,8 @@ fn check_alone(flag: &Flag, config: &FlagConfig) -> Result<(), Error> {
         "there are no exclusion groups in this environment",
     );
     violations.finish()?;
-    let shipped = shipped::flag(flag, &all_rules);
-    burgee_evaluator::check_flag(&shipped)
+    shipped::admitted(flag, &all_rules)
+        .map(drop)
         .map_err(|problem| Error::invalid(config_path(&problem.field), problem.message))
 }
 

@@ -169,12 +169,12 @@ fn check_definition(segment: &Segment) -> Result<(), Error> {
 }
 
 fn check_condition(config: &SegmentConfig) -> Result<(), Error> {
-    let shipped = v1::Segment {
+    let mut shipped = v1::Segment {
         key: "segment".to_owned(),
         condition: config.condition.clone(),
         ..v1::Segment::default()
     };
-    burgee_evaluator::check_segment(&shipped)
+    burgee_evaluator::admit_segment(&mut shipped)
         .map_err(|problem| Error::invalid(format!("segment_config.{}", problem.field), problem.message))
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use burgee_evaluator::normal_form::normalise_segment;
 use burgee_proto::admin::v1::{Segment, SegmentConfig};
 use burgee_proto::sync::v1::ItemKind;
 use burgee_proto::types::v1;
@@ -29,7 +30,8 @@ struct Affected {
 /// may have begun or ended (`used`).
 ///
 /// # Errors
-/// Those of the database.
+/// Those of the database; [`Error::Internal`] for what should have been refused
+/// before.
 pub async fn items(
     change: &mut Change,
     used: BTreeSet<(Uuid, String)>,
@@ -41,13 +43,13 @@ pub async fn items(
             Some((id, segment, config)) => {
                 let list = |excluded| List { environment, segment: id, excluded };
                 if config.included_count + config.excluded_count <= INLINE_KEYS_MAX {
-                    let mut item = merge(&segment, &config);
+                    let mut item = merge(&segment, &config)?;
                     item.included = keys::all(change.connection(), list(false)).await?;
                     item.excluded = keys::all(change.connection(), list(true)).await?;
                     withdraw_parts(change, environment, &key, wanted).await?;
                     wanted.insert((environment, ItemKind::Segment, key), Some(item.encode_to_vec()));
                 } else {
-                    let item = merge(&segment, &config);
+                    let item = merge(&segment, &config)?;
                     ship_parts(change, list(false), &key, &affected, wanted).await?;
                     wanted.insert((environment, ItemKind::Segment, key), Some(item.encode_to_vec()));
                 }
@@ -111,13 +113,17 @@ async fn read(
     .transpose()
 }
 
-fn merge(segment: &Segment, config: &SegmentConfig) -> v1::Segment {
-    v1::Segment {
+/// A definition merged with a configuration, without keys. Its condition is in
+/// the form that every evaluator reads; one that has none was refused before.
+fn merge(segment: &Segment, config: &SegmentConfig) -> Result<v1::Segment, Error> {
+    let mut shipped = v1::Segment {
         key: segment.key.clone(),
         attribute: segment.attribute.clone(),
         condition: config.condition.clone(),
         ..v1::Segment::default()
-    }
+    };
+    normalise_segment(&mut shipped).map_err(Error::internal)?;
+    Ok(shipped)
 }
 
 async fn ship_parts(
