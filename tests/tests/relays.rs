@@ -13,6 +13,8 @@ use burgee_proto::sync::v1::{
 };
 use burgee_proto::types::v1::{AccessKey, AccessKeyKind, Flag, FlagType, Position};
 use burgee_tests::builders::{boolean, boolean_flag, serve, variant};
+use burgee_tests::errors::refused;
+use burgee_tests::fault_proxy::{FaultProxy, Target};
 use burgee_tests::project::{TestEnvironment, api_key};
 use burgee_tests::relay::TestRelay;
 use burgee_tests::scripted_upstream::{ScriptedUpstream, bookmark};
@@ -226,6 +228,52 @@ async fn a_corrupt_snapshot_is_set_aside_and_the_one_before_it_is_used() {
     server.start_again().await;
     let after = production.disable("banner").await;
     RulesetWatcher::follow(&caller).reaches(after).await;
+}
+
+#[tokio::test]
+async fn a_relay_below_a_relay_serves_and_checks_keys_by_itself() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let near = TestRelay::start(server.address(), &production.relay_key().await).await;
+    let far = TestRelay::start(near.address(), &production.relay_key().await).await;
+    let watcher = RulesetWatcher::follow(&far.caller(&production.server_key().await));
+    watcher.synchronised().await;
+
+    let changed = production.enable("banner").await;
+
+    let record = watcher.reaches(changed).await;
+    assert!(record.ledger.flag("banner").unwrap().enabled);
+    let stranger = credential::generate(credential::Kind::Server, rand::random());
+    let outcome = far
+        .caller(stranger.expose())
+        .evaluate_for_alice("banner")
+        .await;
+    refused(outcome, Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_relay_that_never_reached_its_upstream_is_unavailable_and_not_empty() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let address = server
+        .address()
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap();
+    let proxy = FaultProxy::start(Target::Tcp(address)).await;
+    proxy.refuse();
+    let relay = TestRelay::start(&proxy.url(), &production.relay_key().await).await;
+    let sdk = relay.caller(&production.server_key().await);
+
+    refused(sdk.evaluate_for_alice("banner").await, Code::Unavailable);
+
+    proxy.heal();
+    until("the relay serves", LIVE_DEADLINE, async || {
+        sdk.evaluate_for_alice("banner").await.is_ok()
+    })
+    .await;
 }
 
 /// What a [`ScriptedUpstream`] tells the truth about: one flag, one key.
