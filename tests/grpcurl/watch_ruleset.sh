@@ -4,10 +4,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 name="$environment/flags/$BURGEE_FLAG"
 stream=$(mktemp)
-trap 'kill "$watcher" 2>/dev/null; rm -f "$stream"' EXIT
 
-sdk sync.v1.SyncService/WatchRuleset '{}' >"$stream" &
+grpcurl -plaintext -H "authorization: Bearer $BURGEE_SDK_KEY" -d '{}' \
+    "$BURGEE_ADDRESS" burgee.sync.v1.SyncService/WatchRuleset >"$stream" &
 watcher=$!
+trap 'kill "$watcher" 2>/dev/null; rm -f "$stream"' EXIT
 
 # wait_for TEXT: until the stream has brought it, half a minute at most.
 wait_for() {

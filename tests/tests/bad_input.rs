@@ -104,7 +104,6 @@ impl Desk {
         let request = CreateFlagRequest {
             parent: self.shop.name(),
             flag: Some(flag),
-            request_id: what.to_owned(),
             ..CreateFlagRequest::default()
         };
         let outcome = self.server.admin().flags().create_flag(request).await;
@@ -363,8 +362,6 @@ async fn a_configuration_that_makes_no_sense_is_refused() {
         .await;
     let wrong = one(clause("plan", Operator::Unspecified, vec![text("pro")]));
     desk.bad_config("no operator", "operator", wrong).await;
-    let wrong = one(equals("", &["pro"]));
-    desk.bad_config("no attribute", "attribute", wrong).await;
     let wrong = one(clause("name", Operator::Matches, vec![text("(unclosed")]));
     desk.bad_config("a pattern that is none", "values[0]", wrong)
         .await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burgee_tests::builders::boolean_flag;
 use burgee_tests::fault_proxy::{FaultProxy, Target};
 use burgee_tests::postgres::TestDatabase;
+use burgee_tests::project::TestProject;
 use burgee_tests::relay::TestRelay;
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::SOON;
@@ -15,6 +16,16 @@ use burgee_tests::watcher::{Kind, Record, RulesetWatcher};
 fn told_to_wait(record: &Record) -> bool {
     let newest = record.ledger.seen.last();
     newest.is_some_and(|seen| seen.kind == Kind::Behind)
+}
+
+/// More than one flag: the difference of a change is sent as such only while it
+/// is small beside the whole.
+async fn fill(shop: &TestProject) {
+    shop.create_flag(boolean_flag("banner")).await;
+    for number in 0..10 {
+        shop.create_flag(boolean_flag(&format!("flag-{number}")))
+            .await;
+    }
 }
 
 /// No stream after the first one needed a snapshot.
@@ -34,7 +45,7 @@ async fn a_client_that_moves_to_a_replica_that_is_behind_waits_for_it() {
     let (proxy, url) = database.proxy().await;
     let behind = TestServer::connected_through(&database, url).await;
     let (shop, production) = ahead.shop().await;
-    shop.create_flag(boolean_flag("banner")).await;
+    fill(&shop).await;
     let key = production.server_key().await;
     // The replica has the environment, and falls behind.
     RulesetWatcher::follow(&behind.caller(&key))
@@ -63,7 +74,7 @@ async fn a_client_that_moves_to_a_replica_that_is_behind_waits_for_it() {
 async fn a_client_that_moves_to_a_relay_that_is_behind_waits_for_it() {
     let server = TestServer::start().await;
     let (shop, production) = server.shop().await;
-    shop.create_flag(boolean_flag("banner")).await;
+    fill(&shop).await;
     let key = production.server_key().await;
     let address = server
         .address()
@@ -99,7 +110,7 @@ async fn a_client_that_missed_nothing_is_told_so_at_once() {
     let one = TestServer::on(&database).await;
     let other = TestServer::on(&database).await;
     let (shop, production) = one.shop().await;
-    shop.create_flag(boolean_flag("banner")).await;
+    fill(&shop).await;
     let key = production.server_key().await;
     let watcher = RulesetWatcher::follow(&one.caller(&key));
     let held = production.enable("banner").await;
@@ -120,7 +131,7 @@ async fn a_client_that_missed_nothing_is_told_so_at_once() {
 async fn a_read_at_a_position_that_is_not_reached_is_refused_and_never_older() {
     let server = TestServer::start().await;
     let (shop, production) = server.shop().await;
-    shop.create_flag(boolean_flag("banner")).await;
+    fill(&shop).await;
     let sdk = server.caller(&production.server_key().await);
     let changed = production.enable("banner").await;
 
