@@ -171,7 +171,7 @@ async fn a_long_segment_ships_the_part_that_changes() {
 }
 
 #[tokio::test]
-async fn a_large_ruleset_comes_in_chunks_and_later_as_a_difference() {
+async fn a_large_ruleset_comes_in_chunks() {
     let (server, shop, production, watcher) = followed().await;
     for number in 0..24 {
         let mut flag = boolean_flag(&format!("large-{number}"));
@@ -190,7 +190,6 @@ async fn a_large_ruleset_comes_in_chunks_and_later_as_a_difference() {
     assert!(record.ledger.counts()[&Kind::Snapshot] > 1);
     let followed = watcher.reaches(head).await;
     assert_eq!(record.ledger.items, followed.ledger.items);
-    assert_eq!(followed.ledger.counts()[&Kind::Snapshot], 1);
 }
 
 #[tokio::test]

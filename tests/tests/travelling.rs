@@ -25,11 +25,16 @@ struct Chain {
 }
 
 impl Chain {
-    /// With one flag, `banner`, that is off.
+    /// With a flag, `banner`, that is off, among others.
     async fn start() -> Self {
         let server = TestServer::start().await;
         let (shop, production) = server.shop().await;
         shop.create_flag(boolean_flag("banner")).await;
+        // Others, beside which one change is small enough to be sent as such.
+        for number in 0..10 {
+            shop.create_flag(boolean_flag(&format!("other-{number}")))
+                .await;
+        }
         let key = production.server_key().await;
         let relay = TestRelay::start(server.address(), &production.relay_key().await).await;
         let connect = burgee::Client::builder()

@@ -105,8 +105,9 @@ impl Core {
         let secret = bearer(metadata).ok_or(Refused::CredentialMissing)?;
         match credential::parse(secret).map_err(|_| Refused::CredentialMissing)? {
             Kind::Server | Kind::Client | Kind::Relay | Kind::Test => {}
+            // Whether it is anybody's is not known here.
             Kind::ServiceAccount | Kind::Personal | Kind::Session => {
-                return Err(Refused::PermissionDenied("the data plane"));
+                return Err(Refused::CredentialInvalid);
             }
         }
         let hash = credential::hash(secret);

@@ -24,7 +24,8 @@ const ECHO_BYTES_MAX: usize = 64;
 pub(crate) enum Refused {
     /// No credential, or one that is malformed.
     CredentialMissing,
-    /// A credential that is revoked, expired, or certainly unknown.
+    /// A credential that is revoked, expired, certainly unknown, or not one of
+    /// the data plane.
     CredentialInvalid,
     /// The credential is of a kind that may not do this.
     PermissionDenied(&'static str),
@@ -53,7 +54,7 @@ impl From<Refused> for Status {
             Refused::CredentialInvalid => (
                 Code::Unauthenticated,
                 ErrorReason::CredentialInvalid,
-                "the key is unknown, revoked or expired; use another one".to_owned(),
+                "the key is unknown, revoked or expired, or none of the data plane; use another one".to_owned(),
             ),
             Refused::PermissionDenied(permission) => (
                 Code::PermissionDenied,
