@@ -15,6 +15,7 @@ mod behind;
 mod dev;
 mod faults;
 mod idempotency;
+mod lies;
 mod protocols;
 mod relays;
 mod shipping;
