@@ -21,6 +21,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const START_PAUSE: Duration = Duration::from_secs(1);
 /// How long a caller waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long closing every connection may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that nobody uses is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
@@ -81,11 +83,17 @@ impl App {
         })
     }
 
-    /// Closes every connection, within the database's own bounds.
+    /// Closes every connection, within 5 s: a database that does not answer must
+    /// not keep the process from ending.
     pub async fn close(&self) {
         let Pools { write, read, feed, authentication } = &self.pools;
-        for pool in [write, read, feed, authentication] {
-            pool.close().await;
+        let closing = async {
+            for pool in [write, read, feed, authentication] {
+                pool.close().await;
+            }
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+            tracing::warn!("the database did not close its connections in time");
         }
     }
 }

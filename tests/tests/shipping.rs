@@ -114,7 +114,7 @@ async fn what_nobody_evaluates_takes_no_revision() {
 }
 
 #[tokio::test]
-async fn an_archived_flag_is_gone_and_a_restored_one_is_off() {
+async fn an_archived_flag_is_gone_and_a_restored_one_is_as_it_was() {
     let (server, shop, production, watcher) = followed().await;
     production.enable("banner").await;
 
@@ -129,7 +129,7 @@ async fn an_archived_flag_is_gone_and_a_restored_one_is_off() {
     let restored = server.admin().flags().restore_flag(request).await.unwrap();
     let position = restored.into_inner().positions[0].position.unwrap();
     let record = watcher.reaches(position).await;
-    assert!(!record.ledger.flag("banner").unwrap().enabled);
+    assert!(record.ledger.flag("banner").unwrap().enabled);
 }
 
 #[tokio::test]
