@@ -17,6 +17,11 @@ pub const DOMAIN: &str = "burgee";
 const VIOLATIONS_MAX: usize = 20;
 /// Nor longer texts than this, in bytes.
 const TEXT_MAX: usize = 160;
+/// Nor more than this of all violations together, in bytes.
+const VIOLATIONS_BYTES_MAX: usize = 2_560;
+/// The longest message, in bytes. It travels twice, and once with its bytes
+/// beyond ASCII written in three.
+const MESSAGE_MAX: usize = 320;
 /// After what time a call that met an unavailable server is worth repeating.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -134,7 +139,10 @@ impl Error {
                 violations
                     .into_iter()
                     .map(|violation| Violation {
-                        field: format!("{prefix}.{}", violation.field),
+                        field: match violation.field.as_str() {
+                            "" => prefix.to_owned(),
+                            field => format!("{prefix}.{field}"),
+                        },
                         ..violation
                     })
                     .collect(),
@@ -192,24 +200,28 @@ impl From<Error> for Status {
                 let message = violations.first().map_or_else(String::new, |first| {
                     format!("{}: {}", first.field, first.description)
                 });
+                let mut bytes = 0;
                 for violation in violations.into_iter().take(VIOLATIONS_MAX) {
-                    details.add_bad_request_violation(
-                        shorten(violation.field),
-                        shorten(violation.description),
-                    );
+                    let field = shorten(violation.field, TEXT_MAX);
+                    let description = shorten(violation.description, TEXT_MAX);
+                    bytes += field.len() + description.len();
+                    if bytes > VIOLATIONS_BYTES_MAX {
+                        break;
+                    }
+                    details.add_bad_request_violation(field, description);
                 }
                 let reason = ErrorReason::InvalidField;
                 (Code::InvalidArgument, reason, message, HashMap::new())
             }
             Error::NotFound { resource } => {
                 let message = format!("{resource} does not exist");
-                details.set_resource_info("", shorten(resource.clone()), "", "");
+                details.set_resource_info("", shorten(resource.clone(), TEXT_MAX), "", "");
                 let reason = ErrorReason::ResourceNotFound;
                 (Code::NotFound, reason, message, one("resource", resource))
             }
             Error::Exists { resource } => {
                 let message = format!("{resource} exists already; keys that differ by case alone count as one");
-                details.set_resource_info("", shorten(resource.clone()), "", "");
+                details.set_resource_info("", shorten(resource.clone(), TEXT_MAX), "", "");
                 let reason = ErrorReason::ResourceExists;
                 (Code::AlreadyExists, reason, message, one("resource", resource))
             }
@@ -236,9 +248,9 @@ impl From<Error> for Status {
                 ErrorReason::EtagMismatch,
                 format!("{resource} was changed by {changed_by} at {changed_at}; read it again"),
                 HashMap::from([
-                    ("resource".to_owned(), shorten(resource)),
+                    ("resource".to_owned(), shorten(resource, TEXT_MAX)),
                     ("etag".to_owned(), etag),
-                    ("changed_by".to_owned(), shorten(changed_by)),
+                    ("changed_by".to_owned(), shorten(changed_by, TEXT_MAX)),
                     ("changed_at".to_owned(), changed_at),
                 ]),
             ),
@@ -257,8 +269,8 @@ impl From<Error> for Status {
             Error::Precondition { reason, subject, description } => {
                 details.add_precondition_failure_violation(
                     reason_name(reason),
-                    shorten(subject.clone()),
-                    shorten(description.clone()),
+                    shorten(subject.clone(), TEXT_MAX),
+                    shorten(description.clone(), TEXT_MAX),
                 );
                 (Code::FailedPrecondition, reason, description, one("subject", subject))
             }
@@ -276,7 +288,7 @@ impl From<Error> for Status {
             }
         };
         details.set_error_info(reason_name(reason), DOMAIN, metadata);
-        Status::with_error_details(code, message.chars().take(400).collect::<String>(), details)
+        Status::with_error_details(code, shorten(message, MESSAGE_MAX), details)
     }
 }
 
@@ -290,24 +302,61 @@ fn unavailable_message(reason: ErrorReason) -> &'static str {
         ErrorReason::OutcomeUnknown => {
             "the connection to the database broke at the commit: the change may or may not be there; repeat it with the same request_id"
         }
+        ErrorReason::ResourceExhausted => {
+            "too many changes wait for the same environment; nothing was changed, try again"
+        }
         ErrorReason::Draining => "the server is shutting down; try again",
         _ => "the database is away or too slow; nothing was changed, try again",
     }
 }
 
 fn one(key: &str, value: String) -> HashMap<String, String> {
-    HashMap::from([(key.to_owned(), shorten(value))])
+    HashMap::from([(key.to_owned(), shorten(value, TEXT_MAX))])
 }
 
-fn shorten(text: String) -> String {
-    if text.len() <= TEXT_MAX {
+/// At most `maximum` bytes of a text, and where that is not all of it, its
+/// beginning and an ellipsis.
+fn shorten(text: String, maximum: usize) -> String {
+    const ELLIPSIS: char = '…';
+    if text.len() <= maximum {
         return text;
     }
-    let mut short: String = text
-        .char_indices()
-        .take_while(|(at, _)| *at < TEXT_MAX - 4)
-        .map(|(_, character)| character)
-        .collect();
-    short.push('…');
+    let end = text.floor_char_boundary(maximum - ELLIPSIS.len_utf8());
+    let mut short = text;
+    short.truncate(end);
+    short.push(ELLIPSIS);
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(shorten("abcdef".to_owned(), 6), "abcdef");
+        assert_eq!(shorten("abcdefg".to_owned(), 6), "abc…");
+        assert_eq!(shorten("aééé".to_owned(), 6), "aé…");
+    }
+
+    #[test]
+    fn the_longest_status_stays_under_4_kib() {
+        let long = Violation { field: "é".repeat(500), description: "é".repeat(500) };
+        let status = Status::from(Error::Invalid(vec![long; 50]));
+        assert!(status.details().len() < 4_096, "{}", status.details().len());
+        let (field, description) = ("f[0]".to_owned(), "given twice".to_owned());
+        let status = Status::from(Error::Invalid(vec![Violation { field, description }; 50]));
+        let shown = status.get_error_details().bad_request().unwrap().field_violations.len();
+        assert_eq!(shown, VIOLATIONS_MAX);
+    }
+
+    #[test]
+    fn what_is_within_a_message_is_named_from_the_request() {
+        let fields = |field: &str| match Error::invalid(field, "").within("flag") {
+            Error::Invalid(violations) => violations[0].field.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fields("key"), "flag.key");
+        assert_eq!(fields(""), "flag");
+    }
 }

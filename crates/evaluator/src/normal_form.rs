@@ -84,6 +84,9 @@ fn normalise_nested(condition: &mut Condition, depth: usize) -> Result<(), Probl
 }
 
 fn normalise_clause(clause: &mut Clause) -> Result<(), Problem> {
+    if clause.attribute.is_empty() {
+        return Err(Problem::new("attribute", "name an attribute"));
+    }
     // An unknown one is named by the check of the whole flag.
     let operator = Operator::try_from(clause.operator).unwrap_or(Operator::Unspecified);
     for (index, value) in clause.values.iter_mut().enumerate() {
@@ -96,8 +99,9 @@ fn normalise_clause(clause: &mut Clause) -> Result<(), Problem> {
 fn normalise_value(operator: Operator, value: &mut Value) -> Result<(), Problem> {
     let scalar = Scalar::from_message(value);
     let is_usable = match operator {
-        Operator::Unspecified | Operator::Exists => true,
-        Operator::Equals => scalar.is_some(),
+        // What EXISTS ignores is kept all the same, and must be something that
+        // JSON can say.
+        Operator::Unspecified | Operator::Exists | Operator::Equals => scalar.is_some(),
         Operator::Contains | Operator::StartsWith | Operator::EndsWith => {
             matches!(scalar, Some(Scalar::Text(_)))
         }
@@ -202,9 +206,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clause_without_an_attribute_is_refused() {
+        let mut condition = Condition {
+            kind: Some(Kind::Clause(Clause::default())),
+        };
+        let problem = normalise_condition(&mut condition).unwrap_err();
+        assert_eq!(problem.field, "clause.attribute");
+    }
+
+    #[test]
     fn values_that_could_never_hold_are_refused() {
         for (operator, value) in [
             (Operator::Equals, ValueKind::NullValue(0)),
+            (Operator::Exists, ValueKind::NumberValue(f64::NAN)),
             (Operator::Contains, ValueKind::NumberValue(1.0)),
             (Operator::LessThan, text("1")),
             (Operator::SemverLess, text("1.x")),

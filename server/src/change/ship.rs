@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use burgee_evaluator::limits::ITEM_BYTES_MAX;
 use burgee_proto::sync::v1::ItemKind;
 use burgee_proto::types::v1::ErrorReason;
 use uuid::Uuid;
@@ -11,8 +12,6 @@ use super::Change;
 use crate::error::Error;
 use crate::{flags, segments};
 
-/// The largest item, in bytes.
-pub const ITEM_BYTES_MAX: usize = 256 * 1024;
 /// The largest ruleset, in bytes.
 pub const RULESET_BYTES_MAX: i64 = 20 * 1024 * 1024;
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use burgee_evaluator::limits::PREREQUISITE_CHAIN_MAX;
 use burgee_proto::admin::v1::{Flag, FlagConfig};
 use burgee_proto::types::v1::ErrorReason;
 use uuid::Uuid;
@@ -10,11 +11,8 @@ use uuid::Uuid;
 use super::{references, shipped};
 use crate::change::Change;
 use crate::error::Error;
-use crate::names::{FlagConfigName, FlagName};
+use crate::names::{self, FlagConfigName, FlagName};
 use crate::texts::Violations;
-
-/// The longest chain of prerequisites.
-const CHAIN_MAX: usize = 16;
 
 /// Checks what a change made of one configuration.
 ///
@@ -112,7 +110,7 @@ fn config_path(field: &str) -> String {
 }
 
 /// Prerequisites must exist with the wanted variants, and form no cycle and no
-/// longer chain than [`CHAIN_MAX`].
+/// longer chain than [`PREREQUISITE_CHAIN_MAX`].
 async fn check_prerequisites(
     change: &mut Change,
     name: &FlagConfigName,
@@ -120,6 +118,12 @@ async fn check_prerequisites(
     config: &FlagConfig,
 ) -> Result<(), Error> {
     let project = change.project()?;
+    let mut violations = Violations::default();
+    for (at, prerequisite) in config.prerequisites.iter().enumerate() {
+        let field = format!("flag_config.prerequisites[{at}].flag_key");
+        violations.extend(names::check_key(&field, &prerequisite.flag_key))?;
+    }
+    violations.finish()?;
     let wanted: Vec<String> = references::prerequisites(config).into_iter().collect();
     let known = super::store::read(change.connection(), project, Some(&wanted), &[]).await?;
     let mut violations = Violations::default();
@@ -186,11 +190,11 @@ fn check_graph(graph: &BTreeMap<String, Vec<String>>, name: &FlagConfigName) -> 
             stack.push((child, 0));
         }
     }
-    if lengths.values().any(|length| *length > CHAIN_MAX) {
+    if lengths.values().any(|length| *length > PREREQUISITE_CHAIN_MAX) {
         return Err(Error::precondition(
             ErrorReason::LimitExceeded,
             name,
-            format!("a chain of prerequisites would be longer than {CHAIN_MAX}"),
+            format!("a chain of prerequisites would be longer than {PREREQUISITE_CHAIN_MAX}"),
         ));
     }
     Ok(())
@@ -203,10 +207,12 @@ async fn check_segments(change: &mut Change, config: &FlagConfig) -> Result<(), 
         return Ok(());
     }
     let project = change.project()?;
+    // What is no key is the key of none, and may hold what Postgres cannot keep.
+    let is_key = |key: &&String| names::check_key("", key).is_ok();
     let known = sqlx::query_scalar!(
         "select key from segments where project_id = $1 and key = any($2)",
         project,
-        &wanted,
+        &wanted.iter().filter(is_key).cloned().collect::<Vec<_>>(),
     )
     .fetch_all(change.connection())
     .await?;
@@ -227,6 +233,12 @@ async fn check_segments(change: &mut Change, config: &FlagConfig) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use burgee_proto::admin::v1::FlagRule;
+    use burgee_proto::types::v1::{
+        Clause, Condition, FlagType, Operator, Rule, Serve, Target, Variant, condition, serve,
+    };
+    use prost_types::Value;
+
     use super::*;
 
     fn graph(edges: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
@@ -236,6 +248,71 @@ mod tests {
 
     fn name() -> FlagConfigName {
         FlagConfigName::parse("name", "projects/p/environments/e/flags/a").unwrap()
+    }
+
+    fn rule(id: &str, operator: Operator, values: &[&str]) -> FlagRule {
+        let clause = Clause {
+            attribute: "a".to_owned(),
+            operator: operator.into(),
+            values: values.iter().map(|value| Value::from(*value)).collect(),
+            ..Clause::default()
+        };
+        let serve = serve::Kind::Variant("on".to_owned());
+        FlagRule {
+            rule: Some(Rule {
+                id: id.to_owned(),
+                condition: Some(Condition { kind: Some(condition::Kind::Clause(clause)) }),
+                serve: Some(Serve { kind: Some(serve) }),
+                ..Rule::default()
+            }),
+            ..FlagRule::default()
+        }
+    }
+
+    fn flag() -> Flag {
+        let on = Variant {
+            key: "on".to_owned(),
+            value: Some(Value::from(true)),
+            ..Variant::default()
+        };
+        Flag { r#type: FlagType::Boolean.into(), variants: vec![on], ..Flag::default() }
+    }
+
+    #[track_caller]
+    fn refuses(field: &str, config: &FlagConfig) {
+        match check_alone(&flag(), config).map_err(|error| error.within("flag_config")) {
+            Err(Error::Invalid(violations)) => assert_eq!(violations[0].field, field),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn limits_are_named_by_their_fields() {
+        let rules = |rules: Vec<FlagRule>| FlagConfig { rules, ..FlagConfig::default() };
+        let plain = |id: &str| rule(id, Operator::Equals, &["x"]);
+        assert!(check_alone(&flag(), &rules(vec![plain("a"), plain("b")])).is_ok());
+        refuses("flag_config.rules[1].rule.id", &rules(vec![plain("a"), plain("a")]));
+        let many = (0..201).map(|number| plain(&number.to_string())).collect();
+        refuses("flag_config.rules", &rules(many));
+        let long = rule("a", Operator::Equals, &["x"; 1_001]);
+        refuses("flag_config.rules[0].rule.condition.clause.values", &rules(vec![long]));
+        let target = Target {
+            variant: "on".to_owned(),
+            keys: vec!["k".to_owned(); 5_001],
+            ..Target::default()
+        };
+        refuses("flag_config.targets", &FlagConfig { targets: vec![target], ..FlagConfig::default() });
+        let large = "x".repeat(300 * 1024);
+        let large = rule("a", Operator::Equals, &[large.as_str()]);
+        refuses("flag_config", &rules(vec![large]));
+    }
+
+    #[test]
+    fn a_disabled_rule_keeps_to_the_same() {
+        let pattern = rule("a", Operator::Matches, &["(?=a)"]);
+        let rules = vec![FlagRule { disabled: true, ..pattern }];
+        let config = FlagConfig { rules, ..FlagConfig::default() };
+        refuses("flag_config.rules[0].rule.condition.clause.values[0]", &config);
     }
 
     #[test]
@@ -265,7 +342,7 @@ mod tests {
         let chain = |length: usize| -> BTreeMap<String, Vec<String>> {
             (0..length).map(|at| (format!("f{at:03}"), vec![format!("f{:03}", at + 1)])).collect()
         };
-        assert!(check_graph(&chain(CHAIN_MAX), &name()).is_ok());
-        assert!(check_graph(&chain(CHAIN_MAX + 1), &name()).is_err());
+        assert!(check_graph(&chain(PREREQUISITE_CHAIN_MAX), &name()).is_ok());
+        assert!(check_graph(&chain(PREREQUISITE_CHAIN_MAX + 1), &name()).is_err());
     }
 }

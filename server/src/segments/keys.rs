@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 
 use burgee_evaluator::bucket::segment_part;
+use burgee_evaluator::limits::KEY_BYTES_MAX;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::names::SegmentConfigName;
 use crate::texts::Violations;
-
-/// The longest key, in bytes.
-const KEY_MAX: usize = 256;
 
 /// One of a segment's two lists in an environment.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +30,9 @@ pub fn check(field: &str, keys: &[String]) -> Result<(), Error> {
     let mut violations = Violations::default();
     let mut seen = BTreeSet::new();
     for (at, key) in keys.iter().enumerate() {
-        let good = !key.is_empty() && key.len() <= KEY_MAX && !key.contains('\0');
+        let good = !key.is_empty() && key.len() <= KEY_BYTES_MAX && !key.contains('\0');
         if !good {
-            let description = format!("a key has 1 to {KEY_MAX} bytes, none of them NUL");
+            let description = format!("a key has 1 to {KEY_BYTES_MAX} bytes, none of them NUL");
             violations.require(false, format!("{field}[{at}]"), description);
         }
         if !seen.insert(key) {

@@ -175,7 +175,7 @@ fn check_condition(config: &SegmentConfig) -> Result<(), Error> {
         ..v1::Segment::default()
     };
     burgee_evaluator::admit_segment(&mut shipped)
-        .map_err(|problem| Error::invalid(format!("segment_config.{}", problem.field), problem.message))
+        .map_err(|problem| Error::invalid(problem.field, problem.message).within("segment_config"))
 }
 
 /// Refuses to delete a segment that a configuration names, of an archived flag

@@ -42,17 +42,15 @@ pub async fn items(
         match shipped {
             Some((id, segment, config)) => {
                 let list = |excluded| List { environment, segment: id, excluded };
+                let mut item = merge(&segment, &config)?;
                 if config.included_count + config.excluded_count <= INLINE_KEYS_MAX {
-                    let mut item = merge(&segment, &config)?;
                     item.included = keys::all(change.connection(), list(false)).await?;
                     item.excluded = keys::all(change.connection(), list(true)).await?;
                     withdraw_parts(change, environment, &key, wanted).await?;
-                    wanted.insert((environment, ItemKind::Segment, key), Some(item.encode_to_vec()));
                 } else {
-                    let item = merge(&segment, &config)?;
                     ship_parts(change, list(false), &key, &affected, wanted).await?;
-                    wanted.insert((environment, ItemKind::Segment, key), Some(item.encode_to_vec()));
                 }
+                wanted.insert((environment, ItemKind::Segment, key), Some(item.encode_to_vec()));
             }
             None => {
                 withdraw_parts(change, environment, &key, wanted).await?;
