@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use burgee_evaluator::limits::{JSON_VALUE_BYTES_MAX, VARIANTS_MAX};
 use burgee_proto::admin::v1::Flag;
 use burgee_proto::types::v1::{ErrorReason, FlagType, Variant};
 use prost::Message as _;
 use prost_types::value::Kind;
+use prost_types::{Struct, Value};
 
 use super::{config_rules, references};
 use crate::change::Change;
@@ -17,10 +19,9 @@ use crate::texts::Violations;
 /// The most flags of a project that are not archived: each environment ships
 /// every one.
 const FLAGS_MAX: i64 = 5_000;
-/// The most variants of a flag.
-const VARIANTS_MAX: usize = 100;
-/// The largest value of a variant and the largest metadata, in bytes.
-const JSON_MAX: usize = 64 * 1024;
+/// How deep a variant's value and metadata may be nested. What a change set tells
+/// of them is nested deeper still, and decoders give up at 100 messages.
+const JSON_DEPTH_MAX: usize = 24;
 /// The most links of a flag.
 const LINKS_MAX: usize = 32;
 /// The longest address of a link, in bytes.
@@ -77,8 +78,14 @@ fn check_alone(flag: &Flag, before: Option<&Flag>) -> Result<(), Error> {
         "salt",
         format!("1 to {SALT_MAX} bytes"),
     );
-    let metadata = flag.metadata.as_ref().map_or(0, prost::Message::encoded_len);
-    violations.require(metadata <= JSON_MAX, "metadata", format!("at most {JSON_MAX} bytes"));
+    if let Some(metadata) = &flag.metadata {
+        let good = metadata.encoded_len() <= JSON_VALUE_BYTES_MAX && is_json_object(metadata, 1);
+        violations.require(
+            good,
+            "metadata",
+            format!("give JSON of at most {JSON_VALUE_BYTES_MAX} bytes, nested at most {JSON_DEPTH_MAX} deep"),
+        );
+    }
     violations.require(flag.links.len() <= LINKS_MAX, "links", format!("at most {LINKS_MAX} links"));
     for (at, link) in flag.links.iter().enumerate().take(LINKS_MAX) {
         violations.display_name(format!("links[{at}].title"), &link.title);
@@ -122,10 +129,10 @@ fn check_variants(
         violations.require(
             is_of_type(kind, value),
             format!("{field}.value"),
-            format!("give a value of the flag's type, {}", kind.as_str_name()),
+            format!("give a value of the flag's type, {}, nested at most {JSON_DEPTH_MAX} deep", kind.as_str_name()),
         );
         let bytes = variant.value.as_ref().map_or(0, prost::Message::encoded_len);
-        violations.require(bytes <= JSON_MAX, format!("{field}.value"), format!("at most {JSON_MAX} bytes"));
+        violations.require(bytes <= JSON_VALUE_BYTES_MAX, format!("{field}.value"), format!("at most {JSON_VALUE_BYTES_MAX} bytes"));
     }
     Ok(())
 }
@@ -134,20 +141,29 @@ fn is_of_type(kind: FlagType, value: Option<&Kind>) -> bool {
     match (kind, value) {
         (FlagType::Boolean, Some(Kind::BoolValue(_))) | (FlagType::String, Some(Kind::StringValue(_))) => true,
         (FlagType::Number, Some(Kind::NumberValue(number))) => number.is_finite(),
-        (FlagType::Json, Some(value)) => is_json(value),
+        (FlagType::Json, Some(value)) => is_json(value, 1),
         _ => false,
     }
 }
 
-/// JSON has no NaN, no infinities, and no value that is not there.
-fn is_json(value: &Kind) -> bool {
-    let inner = |value: &prost_types::Value| value.kind.as_ref().is_some_and(is_json);
+/// JSON has no NaN, no infinities, and no value that is not there; nor is it
+/// nested deeper than [`JSON_DEPTH_MAX`].
+fn is_json(value: &Kind, depth: usize) -> bool {
     match value {
         Kind::NumberValue(number) => number.is_finite(),
-        Kind::StructValue(fields) => fields.fields.values().all(inner),
-        Kind::ListValue(list) => list.values.iter().all(inner),
+        Kind::StructValue(object) => is_json_object(object, depth),
+        Kind::ListValue(list) => depth <= JSON_DEPTH_MAX && all_json(&list.values, depth + 1),
         Kind::NullValue(_) | Kind::StringValue(_) | Kind::BoolValue(_) => true,
     }
+}
+
+fn is_json_object(object: &Struct, depth: usize) -> bool {
+    depth <= JSON_DEPTH_MAX && all_json(object.fields.values(), depth + 1)
+}
+
+fn all_json<'a>(values: impl IntoIterator<Item = &'a Value>, depth: usize) -> bool {
+    let mut kinds = values.into_iter().map(|value| value.kind.as_ref());
+    kinds.all(|kind| kind.is_some_and(|kind| is_json(kind, depth)))
 }
 
 async fn check_count(change: &mut Change, name: &FlagName) -> Result<(), Error> {
@@ -233,4 +249,32 @@ async fn check_removed_variants(
         check_no_dependants(change, name, Some(&variant.key)).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> Kind {
+        let around = |inner: Kind| Kind::StructValue(Struct {
+            fields: [("a".to_owned(), Value::from(inner))].into(),
+        });
+        (0..depth).fold(Kind::BoolValue(true), |inner, _| around(inner))
+    }
+
+    #[test]
+    fn json_is_nested_up_to_its_limit() {
+        assert!(is_json(&nested(JSON_DEPTH_MAX), 1));
+        assert!(!is_json(&nested(JSON_DEPTH_MAX + 1), 1));
+    }
+
+    #[test]
+    fn what_json_cannot_say_is_found_wherever_it_is() {
+        let list = |value: Value| Kind::ListValue(prost_types::ListValue { values: vec![value] });
+        for bad in [Value::from(f64::NAN), Value::from(f64::INFINITY), Value { kind: None }] {
+            assert!(!is_json(&list(bad.clone()), 1));
+            let metadata = Struct { fields: [("a".to_owned(), bad)].into() };
+            assert!(!is_json_object(&metadata, 1));
+        }
+    }
 }
