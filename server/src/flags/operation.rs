@@ -2,6 +2,8 @@
 //! still holds at its part, and sets `after`. Whether the result is sound is
 //! asked once, of the result.
 
+use std::collections::BTreeSet;
+
 use burgee_proto::admin::v1::operation::Part;
 use burgee_proto::admin::v1::{
     EnabledChange, FlagChange, FlagConfig, FlagConfigChange, Operation, ServeChange,
@@ -132,24 +134,66 @@ pub(super) fn serve_of<'a>(config: &'a mut FlagConfig, rule_id: &str) -> Option<
     rules.into_iter().find(|rule| rule.id == rule_id).map(|rule| &mut rule.serve)
 }
 
+/// A variant may have several targets with one attribute: together they are one
+/// list.
 fn change_target_keys(config: &mut FlagConfig, change: &TargetKeysChange) -> bool {
     let mine = |target: &Target| target.variant == change.variant && target.attribute == change.attribute;
-    let at = config.targets.iter().position(mine);
-    let mut target = match at {
-        Some(at) => config.targets.remove(at),
-        None => Target {
+    let targets = config.targets.iter().filter(|target| mine(target));
+    let present: BTreeSet<&String> = targets.flat_map(|target| &target.keys).collect();
+    let holds = change.added.iter().all(|key| !present.contains(key))
+        && change.removed.iter().all(|key| present.contains(key));
+    let removed: BTreeSet<&String> = change.removed.iter().collect();
+    for target in config.targets.iter_mut().filter(|target| mine(target)) {
+        target.keys.retain(|key| !removed.contains(key));
+    }
+    match config.targets.iter_mut().find(|target| mine(target)) {
+        Some(target) => target.keys.extend(change.added.iter().cloned()),
+        None => config.targets.push(Target {
             variant: change.variant.clone(),
             attribute: change.attribute.clone(),
-            keys: Vec::new(),
-        },
-    };
-    let holds = change.added.iter().all(|key| !target.keys.contains(key))
-        && change.removed.iter().all(|key| target.keys.contains(key));
-    target.keys.retain(|key| !change.removed.contains(key));
-    target.keys.extend(change.added.iter().cloned());
-    if !target.keys.is_empty() {
-        config.targets.insert(at.unwrap_or(config.targets.len()), target);
+            keys: change.added.clone(),
+        }),
     }
+    config.targets.retain(|target| !mine(target) || !target.keys.is_empty());
     holds
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(variant: &str, keys: &[&str]) -> Target {
+        Target {
+            variant: variant.to_owned(),
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..Target::default()
+        }
+    }
+
+    fn change(variant: &str, added: &[&str], removed: &[&str]) -> TargetKeysChange {
+        let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        TargetKeysChange {
+            variant: variant.to_owned(),
+            added: own(added),
+            removed: own(removed),
+            ..TargetKeysChange::default()
+        }
+    }
+
+    #[test]
+    fn several_targets_of_a_variant_are_one_list() {
+        let targets = vec![target("on", &["a"]), target("off", &["b"]), target("on", &["c", "a"])];
+        let mut config = FlagConfig { targets, ..FlagConfig::default() };
+        assert!(change_target_keys(&mut config, &change("on", &["d"], &["a"])));
+        assert_eq!(config.targets, [target("on", &["d"]), target("off", &["b"]), target("on", &["c"])]);
+        assert!(change_target_keys(&mut config, &change("on", &[], &["c", "d"])));
+        assert_eq!(config.targets, [target("off", &["b"])]);
+    }
+
+    #[test]
+    fn keys_must_be_where_the_change_says() {
+        let mut config = FlagConfig { targets: vec![target("on", &["a"])], ..FlagConfig::default() };
+        assert!(!change_target_keys(&mut config.clone(), &change("on", &["a"], &[])));
+        assert!(!change_target_keys(&mut config, &change("on", &[], &["b"])));
+    }
+}

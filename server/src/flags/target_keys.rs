@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use burgee_evaluator::limits::TARGET_KEYS_MAX;
 use burgee_proto::admin::v1::operation::Part;
 use burgee_proto::admin::v1::{
     AddTargetKeysRequest, AddTargetKeysResponse, FlagConfig, RemoveTargetKeysRequest,
@@ -27,11 +28,12 @@ impl Mutation for AddTargetKeysRequest {
         // Whoever is targeted elsewhere moves here: a first hit wins, so staying
         // there would make this call a lie.
         let keys: BTreeSet<&String> = self.keys.iter().collect();
-        for other in config.targets.iter().filter(|target| target.attribute == self.attribute) {
-            if other.variant != self.variant {
-                let moved = other.keys.iter().filter(|key| keys.contains(key)).cloned().collect();
-                apply(change, &name, &other.variant, &self.attribute, (Vec::new(), moved)).await?;
-            }
+        let others: BTreeSet<&String> = config.targets.iter().map(|target| &target.variant).collect();
+        for variant in others.into_iter().filter(|variant| **variant != self.variant) {
+            let theirs = keys_of(&config, variant, &self.attribute);
+            let moved = keys.iter().filter(|key| theirs.contains(key.as_str()));
+            let moved = moved.map(|key| (*key).clone()).collect();
+            apply(change, &name, variant, &self.attribute, (Vec::new(), moved)).await?;
         }
         let present = keys_of(&config, &self.variant, &self.attribute);
         let added = keys.into_iter().filter(|key| !present.contains(key.as_str())).cloned().collect();
@@ -71,8 +73,8 @@ async fn config(
     keys: &[String],
     variant: &str,
 ) -> Result<FlagConfig, Error> {
-    if keys.is_empty() {
-        return Err(Error::invalid("keys", "give at least one key"));
+    if keys.is_empty() || keys.len() > TARGET_KEYS_MAX {
+        return Err(Error::invalid("keys", format!("give 1 to {TARGET_KEYS_MAX} keys")));
     }
     if let Some(at) = keys.iter().position(String::is_empty) {
         return Err(Error::invalid(format!("keys[{at}]"), "a key is not empty"));
