@@ -33,7 +33,7 @@ use crate::stored::{Slot, Stored};
 use crate::texts::Violations;
 use commit::{AuditEntry, Record};
 use queue::Turn;
-use scope::Scope;
+use scope::{Locked, Scope};
 
 /// How long a change waits for its turn and a connection: then the database is
 /// away, or the queue too long to be worth waiting in.
@@ -269,15 +269,23 @@ async fn prepare<M: Mutation>(
         let turn = app.queues.wait(&turns).await?;
         Ok::<_, Error>((turn, app.pools.write.begin().await?))
     };
-    let (turn, transaction) = within(START_TIMEOUT, start).await?;
+    let (turn, mut transaction) = within(START_TIMEOUT, start).await?;
     let validate_only = common.validate_only;
     let keep = !common.request_id.is_empty() && !validate_only;
-    let mut change = Box::new(Change::begin(app, transaction, authorized, common, &scope).await?);
-
     let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
-    if keep && let Some(response) = change.replay(&body_hash).await? {
+
+    let locked = match scope.lock(&mut transaction, authorized.organization()).await {
+        // What the first request deleted is not there to be locked.
+        Err(missing @ Error::NotFound { .. }) => Err(missing),
+        other => Ok(other?),
+    };
+    if keep
+        && let Some(response) =
+            commit::replay(&mut transaction, &authorized, &common.request_id, &body_hash).await?
+    {
         return Ok(Prepared::Done(M::Response::decode(response.as_slice())?));
     }
+    let mut change = Box::new(Change::begin(app, transaction, authorized, common, locked?).await?);
     let mut response = message.apply(&mut change).await?;
     let shipment = change.ship().await?;
     if validate_only {
@@ -304,15 +312,14 @@ fn check_common(common: &Common) -> Result<(), Error> {
 }
 
 impl Change {
-    /// Locks, before anything is read.
+    /// A change of what is locked.
     async fn begin(
         app: App,
         mut transaction: Transaction<'static, Postgres>,
         authorized: Authorized,
         common: Common,
-        scope: &Scope,
+        locked: Locked,
     ) -> Result<Self, Error> {
-        let locked = scope.lock(&mut transaction, authorized.organization()).await?;
         // A statement of its own: it sees what was committed before the lock.
         let row = sqlx::query!(r#"select epoch, clock_timestamp() as "now!" from deployment"#)
             .fetch_one(&mut *transaction)

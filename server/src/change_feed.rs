@@ -32,6 +32,9 @@ const LOADS_MAX: usize = 4;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long reading the heads, or looking up a key, may take.
 const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often to ask whether this is still the cluster and timeline that the epoch
+/// was made on.
+const HISTORY_CHECK: Duration = Duration::from_secs(1);
 /// The feed is current if it has seen the heads within this time.
 const CURRENT: Duration = Duration::from_secs(5);
 
@@ -82,8 +85,15 @@ impl ChangeFeed {
     async fn follow(&self) {
         let mut wake = wake::Wake::new(&self.shared.app);
         let mut failing = false;
+        let mut checked: Option<Instant> = None;
         loop {
-            match self.look(failing).await {
+            // A database that comes back at once, as after a failover, need not
+            // fail a look: the pool connects anew by itself.
+            let due = failing || checked.is_none_or(|at| at.elapsed() >= HISTORY_CHECK);
+            if due {
+                checked = Some(Instant::now());
+            }
+            match self.look(due).await {
                 Ok(()) => {
                     if std::mem::take(&mut failing) {
                         tracing::info!("the change feed follows the database again");
@@ -100,16 +110,15 @@ impl ChangeFeed {
     }
 
     /// One look at the heads, and at what is above those that moved.
-    async fn look(&self, after_failure: bool) -> Result<(), SourceError> {
-        if after_failure {
-            // It may be another cluster, or an older state of this one.
-            let check = deployment::ensure_deployment(&self.shared.app.pools.write);
-            within(GLANCE_TIMEOUT, async { Ok(check.await?) }).await?;
+    async fn look(&self, check_history: bool) -> Result<(), SourceError> {
+        let pools = &self.shared.app.pools;
+        if check_history && within(GLANCE_TIMEOUT, deployment::has_moved(&pools.feed)).await? {
+            within(GLANCE_TIMEOUT, deployment::ensure_deployment(&pools.write)).await?;
         }
         let hub = &self.shared.hub;
         let held: HashMap<String, Position> = hub.loaded().into_iter().collect();
         let environments: Vec<Uuid> = held.keys().filter_map(|uid| uid.parse().ok()).collect();
-        let heads = within(GLANCE_TIMEOUT, load::heads(&self.shared.app.pools.feed, &environments)).await?;
+        let heads = within(GLANCE_TIMEOUT, load::heads(&pools.feed, &environments)).await?;
         *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         for head in heads {
             let Some(position) = head.position else {
@@ -117,10 +126,10 @@ impl ChangeFeed {
                 continue;
             };
             let Some(held) = held.get(&head.environment) else { continue };
-            if position.epoch == held.epoch && position.revision < held.revision {
+            if position < *held {
                 // The database has lost what was delivered: history begins anew.
-                let renew = deployment::new_epoch_after(&self.shared.app.pools.write, position.epoch);
-                within(GLANCE_TIMEOUT, async { Ok(renew.await?) }).await?;
+                let renew = deployment::new_epoch_after(&pools.write, position.epoch, held.epoch);
+                within(GLANCE_TIMEOUT, renew).await?;
                 tracing::error!(environment = head.environment, "the database is behind what was delivered; a new epoch begins");
                 break;
             }

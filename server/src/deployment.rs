@@ -113,16 +113,36 @@ pub async fn new_epoch(pool: &PgPool) -> Result<u64, Error> {
     Ok(epoch.cast_unsigned())
 }
 
-/// Begins a new epoch, unless somebody did so since `old`.
+/// Whether this is another cluster or timeline than the one that the epoch was
+/// made on: then [`ensure_deployment`] is due. Writes nothing.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn new_epoch_after(pool: &PgPool, old: u64) -> Result<(), Error> {
+pub async fn has_moved(pool: &PgPool) -> Result<bool, Error> {
+    // A standby writes no timeline of its own, and tells of the old one's changes.
+    let moved = sqlx::query_scalar!(
+        r#"select case when pg_is_in_recovery() then false
+               else (d.system_identifier, d.timeline) is distinct from
+                    (c.system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8))
+               end as "moved!"
+           from deployment d cross join pg_control_system() c"#
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(moved.unwrap_or(true))
+}
+
+/// Begins a new epoch above `seen`, unless somebody began one since `old`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn new_epoch_after(pool: &PgPool, old: u64, seen: u64) -> Result<(), Error> {
     sqlx::query!(
         "update deployment
-         set epoch = greatest(epoch + 1, floor(extract(epoch from clock_timestamp()) * 1000)::bigint)
+         set epoch = greatest(epoch + 1, $2::bigint + 1, floor(extract(epoch from clock_timestamp()) * 1000)::bigint)
          where epoch = $1",
         old.cast_signed(),
+        seen.cast_signed(),
     )
     .execute(pool)
     .await?;

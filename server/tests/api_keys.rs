@@ -12,7 +12,7 @@ use axum::middleware::from_fn_with_state;
 use burgee_hub::credential;
 use burgee_proto::admin::v1::{
     ApiKey, CreateApiKeyRequest, CreateApiKeyResponse, CreateEnvironmentRequest,
-    CreateProjectRequest, DeleteEnvironmentRequest, Environment, Project, RevokeApiKeyRequest,
+    CreateProjectRequest, DeleteEnvironmentRequest, DeleteProjectRequest, Environment, Project, RevokeApiKeyRequest,
     RotateApiKeyRequest, UpdateApiKeyRequest,
 };
 use burgee_proto::sync::v1::ItemKind;
@@ -305,7 +305,9 @@ async fn another_cluster_begins_one_new_epoch() {
     deployment::ensure_deployment(&plane.app.pools.write).await.unwrap();
     assert_eq!(plane.number(EPOCH).await, first);
     // As after a restore: the clock of the old cluster was ahead, too.
+    assert!(!deployment::has_moved(&plane.app.pools.feed).await.unwrap());
     plane.run("update deployment set system_identifier = 1, epoch = epoch + 1000000000").await;
+    assert!(deployment::has_moved(&plane.app.pools.feed).await.unwrap());
     let pool = &plane.app.pools.write;
     let (one, other) =
         tokio::join!(deployment::ensure_deployment(pool), deployment::ensure_deployment(pool));
@@ -313,9 +315,31 @@ async fn another_cluster_begins_one_new_epoch() {
     assert_eq!(plane.number(EPOCH).await, first + 1_000_000_001);
     let by_hand = deployment::new_epoch(pool).await.unwrap();
     assert_eq!(by_hand, (first + 1_000_000_002).cast_unsigned());
-    deployment::new_epoch_after(pool, first.cast_unsigned()).await.unwrap();
+    deployment::new_epoch_after(pool, first.cast_unsigned(), by_hand).await.unwrap();
     assert_eq!(plane.number(EPOCH).await.cast_unsigned(), by_hand);
-    deployment::new_epoch_after(pool, by_hand).await.unwrap();
+    deployment::new_epoch_after(pool, by_hand, by_hand).await.unwrap();
     assert_eq!(plane.number(EPOCH).await.cast_unsigned(), by_hand + 1);
+    // What was delivered may be of an epoch that the database knows nothing of.
+    deployment::new_epoch_after(pool, by_hand + 1, by_hand + 5).await.unwrap();
+    assert_eq!(plane.number(EPOCH).await.cast_unsigned(), by_hand + 6);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_deletion_asked_for_again_has_the_first_answer() {
+    let plane = Plane::new().await;
+    let project = Project { key: "shop".to_owned(), ..Project::default() };
+    let create = CreateProjectRequest { project: Some(project), ..CreateProjectRequest::default() };
+    let created = plane.perform(create).await.unwrap().project.unwrap();
+    let delete = DeleteProjectRequest {
+        name: created.name,
+        etag: created.etag,
+        request_id: "once".to_owned(),
+        ..DeleteProjectRequest::default()
+    };
+    let first = plane.perform(delete.clone()).await.unwrap();
+    assert_eq!(plane.perform(delete.clone()).await.unwrap(), first);
+    let other = DeleteProjectRequest { request_id: "twice".to_owned(), ..delete };
+    assert!(matches!(plane.perform(other).await, Err(Error::NotFound { .. })));
     plane.stop().await;
 }

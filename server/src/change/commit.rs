@@ -6,10 +6,12 @@ use burgee_proto::admin::v1::{ChangeSet, ChangeSetState, Operation};
 use burgee_proto::types::v1::{EnvironmentPosition, ErrorReason, Position};
 use prost::Message as _;
 use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Change;
 use super::ship::Shipment;
+use crate::access::Authorized;
 use crate::error::Error;
 use crate::stored::timestamp;
 
@@ -43,28 +45,37 @@ pub struct AuditEntry {
     pub detail: Option<String>,
 }
 
-impl Change {
-    /// The answer that was given under this request id before.
-    pub(super) async fn replay(&mut self, body_hash: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let (actor, method) = (self.actor().to_owned(), self.authorized.method());
-        let request_id = self.common.request_id.clone();
-        let record = sqlx::query!(
-            "select body_hash, response from idempotency_records
-             where principal = $1 and method = $2 and request_id = $3
-               and created_at > now() - interval '24 hours'",
-            actor,
-            method,
-            request_id,
-        )
-        .fetch_optional(self.connection())
-        .await?;
-        match record {
-            Some(record) if record.body_hash == body_hash => Ok(Some(record.response)),
-            Some(_) => Err(Error::RequestIdReused),
-            None => Ok(None),
-        }
-    }
+/// Who a record belongs to: actors are told apart within their organization
+/// alone.
+fn principal(authorized: &Authorized) -> String {
+    format!("{}/{}", authorized.organization(), authorized.principal().actor)
+}
 
+/// The answer that was given under a request id before.
+pub(super) async fn replay(
+    connection: &mut PgConnection,
+    authorized: &Authorized,
+    request_id: &str,
+    body_hash: &[u8],
+) -> Result<Option<Vec<u8>>, Error> {
+    let record = sqlx::query!(
+        "select body_hash, response from idempotency_records
+         where principal = $1 and method = $2 and request_id = $3
+           and created_at > now() - interval '24 hours'",
+        principal(authorized),
+        authorized.method(),
+        request_id,
+    )
+    .fetch_optional(connection)
+    .await?;
+    match record {
+        Some(record) if record.body_hash == body_hash => Ok(Some(record.response)),
+        Some(_) => Err(Error::RequestIdReused),
+        None => Ok(None),
+    }
+}
+
+impl Change {
     /// Where each locked environment stands after the change.
     pub(super) fn positions(&self, shipment: &Shipment) -> Vec<EnvironmentPosition> {
         let live = self.heads.iter().filter(|(_, head)| !head.deleted);
@@ -109,13 +120,14 @@ impl Change {
         let (change_set_id, change_set_body) = change_set.unzip();
         let items = &shipment.items;
         let heads = &shipment.heads;
+        let records = u64::from(record.is_some());
         let (body_hash, response) = record.map(|record| (record.body_hash, record.response)).unzip();
         let organization = self.authorized.organization();
         let project = self.project;
         let actor = self.actor().to_owned();
         let method = self.authorized.method();
         let (request_id, reason) = (self.common.request_id.clone(), self.common.reason.clone());
-        sqlx::query_file!(
+        let kept = sqlx::query_file!(
             "src/change/commit.sql",
             &items.iter().map(|item| item.environment).collect::<Vec<_>>(),
             &items.iter().map(|item| item.kind).collect::<Vec<_>>(),
@@ -146,9 +158,14 @@ impl Change {
             event.as_ref().map(|(_, body)| body.as_str()),
             body_hash,
             response,
+            principal(&self.authorized),
         )
         .execute(self.connection())
         .await?;
+        // Another request, of another environment, came first with the same id.
+        if kept.rows_affected() < records {
+            return Err(Error::RequestIdReused);
+        }
         Ok(())
     }
 

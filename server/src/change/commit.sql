@@ -42,8 +42,9 @@ event as (
     where $26::text is not null
 )
 insert into idempotency_records (principal, method, request_id, body_hash, response)
-select $15, $17, $18, $28, $29
+select $30, $17, $18, $28, $29
 where $28::bytea is not null
--- Only one that has had its 24 hours can be there still.
+-- One that has had its 24 hours may be there still.
 on conflict (principal, method, request_id) do update
 set body_hash = excluded.body_hash, response = excluded.response, created_at = clock_timestamp()
+where idempotency_records.created_at <= now() - interval '24 hours'
