@@ -1,5 +1,7 @@
 //! The contract as data: ProtoJSON for the audit log, and field masks.
 
+use std::collections::BTreeSet;
+
 use burgee_proto::FILE_DESCRIPTOR_SET;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _};
@@ -72,7 +74,8 @@ impl Descriptors {
                 .get_field_by_name(path)
                 .is_some_and(|field| update.has_field(&field))
         };
-        let paths: Vec<&str> = match mask {
+        // Each once: what a path takes over may be large.
+        let paths: BTreeSet<&str> = match mask {
             Some(mask) if !mask.paths.is_empty() => mask.paths.iter().map(String::as_str).collect(),
             _ => changeable.iter().filter(populated).copied().collect(),
         };

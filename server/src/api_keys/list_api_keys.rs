@@ -44,6 +44,9 @@ pub async fn list_api_keys(
     request: ListApiKeysRequest,
 ) -> Result<ListApiKeysResponse, Error> {
     let filter = request.filter.unwrap_or_default();
+    if AccessKeyKind::try_from(filter.kind).is_err() {
+        return Err(Error::invalid("filter.kind", "give a kind of key"));
+    }
     let question = app.descriptors.json(&filter)?;
     let page = Page::parse(request.page_size, &request.page_token, &[&question])?;
     let organization = authorized.organization();

@@ -1,5 +1,7 @@
 //! What a change would do, for `validate_only`.
 
+use std::collections::BTreeSet;
+
 use burgee_proto::admin::v1::Preview;
 use burgee_proto::sync::v1::ItemKind;
 use uuid::Uuid;
@@ -28,12 +30,16 @@ impl Change {
     /// Names of the configurations that reach a changed flag or segment,
     /// directly or through prerequisites.
     async fn dependants(&mut self, shipment: &Shipment) -> Result<Vec<String>, Error> {
-        let of_kind = |kind: ItemKind| {
-            let items = shipment.items.iter().filter(move |item| item.kind == kind as i16);
-            items.map(|item| (item.environment, item.key.clone())).unzip()
+        // A part, `{segment}/{number}`, is named by its segment.
+        let of_kinds = |kinds: &[ItemKind]| {
+            let items = shipment.items.iter().filter(|item| kinds.iter().any(|kind| item.kind == *kind as i16));
+            let key = |key: &str| key.split('/').next().unwrap_or_default().to_owned();
+            let named: BTreeSet<(Uuid, String)> = items.map(|item| (item.environment, key(&item.key))).collect();
+            named.into_iter().unzip()
         };
-        let (flag_environments, flags): (Vec<Uuid>, Vec<String>) = of_kind(ItemKind::Flag);
-        let (segment_environments, segments): (Vec<Uuid>, Vec<String>) = of_kind(ItemKind::Segment);
+        let (flag_environments, flags): (Vec<Uuid>, Vec<String>) = of_kinds(&[ItemKind::Flag]);
+        let (segment_environments, segments): (Vec<Uuid>, Vec<String>) =
+            of_kinds(&[ItemKind::Segment, ItemKind::SegmentPart]);
         let names = sqlx::query_scalar!(
             r#"with recursive reached(environment_id, key) as (
                    select * from unnest($1::uuid[], $2::text[])

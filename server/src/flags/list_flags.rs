@@ -103,6 +103,8 @@ pub async fn list_flags(
 
 fn check_filter(filter: &FlagFilter) -> Result<(), Error> {
     let mut violations = Violations::default();
+    let known = FlagType::try_from(filter.r#type).is_ok();
+    violations.require(known, "filter.type", "give a flag type");
     violations.display_name("filter.text", &filter.text);
     violations.display_name("filter.owner", &filter.owner);
     violations.tags("filter.tags", &filter.tags);
@@ -212,8 +214,7 @@ async fn page_of_keys(
     order: Order,
     page: &Page,
 ) -> Result<Vec<String>, Error> {
-    let kind = (filter.r#type() != FlagType::Unspecified).then_some(filter.r#type).map(i16::try_from);
-    let kind = kind.transpose().map_err(|_| Error::invalid("filter.type", "give a flag type"))?;
+    let kind = (filter.r#type() != FlagType::Unspecified).then_some(filter.r#type() as i16);
     let pattern = (!filter.text.is_empty()).then(|| like(&filter.text));
     let owner = (!filter.owner.is_empty()).then(|| filter.owner.clone());
     let after = page.after.as_deref();
