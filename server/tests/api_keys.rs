@@ -343,3 +343,19 @@ async fn a_deletion_asked_for_again_has_the_first_answer() {
     assert!(matches!(plane.perform(other).await, Err(Error::NotFound { .. })));
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn a_full_environment_lets_keys_be_revoked_and_none_be_made() {
+    let plane = Plane::with_environments().await;
+    let made = plane.create(AccessKeyKind::Server, &[ONE]).await.unwrap();
+    plane.run("update environment_heads set item_bytes = 20 * 1024 * 1024").await;
+    let more = plane.create(AccessKeyKind::Server, &[ONE]).await;
+    assert!(matches!(more, Err(Error::Precondition { .. })), "{more:?}");
+    let revoke = RevokeApiKeyRequest {
+        name: made.api_key.unwrap().name,
+        ..RevokeApiKeyRequest::default()
+    };
+    plane.perform(revoke).await.unwrap();
+    assert!(plane.shipped(ONE, &made.secret).await.unwrap().revoked);
+    plane.stop().await;
+}

@@ -1,7 +1,7 @@
 //! From changed rows to changed items: what each environment ships is encoded
 //! here, once, and compared with what it ships already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burgee_evaluator::limits::ITEM_BYTES_MAX;
 use burgee_proto::sync::v1::ItemKind;
@@ -70,6 +70,7 @@ impl Change {
             // It begins at revision 1, whether it ships anything or not.
             shipment.heads.insert(*id, HeadAfter { revision: 1, ..HeadAfter::of(head) });
         }
+        let mut bounded = BTreeSet::new();
         for (name, body) in wanted {
             let before = shipped.get(&name);
             if before == body.as_ref() {
@@ -91,9 +92,13 @@ impl Change {
                     format!("{key} would ship more than {ITEM_BYTES_MAX} bytes"),
                 ));
             }
+            // A key that is there can be revoked however full the environment is.
+            if kind != ItemKind::AccessKey || before.is_none() {
+                bounded.insert(environment);
+            }
             shipment.items.push(ChangedItem { environment, kind: kind as i16, key, body });
         }
-        for (id, after) in &shipment.heads {
+        for (id, after) in shipment.heads.iter().filter(|(id, _)| bounded.contains(*id)) {
             let before = self.heads.get(id).map_or(0, |head| head.item_bytes);
             if after.item_bytes > RULESET_BYTES_MAX && after.item_bytes > before {
                 return Err(Error::precondition(
