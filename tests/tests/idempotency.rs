@@ -11,7 +11,7 @@ use burgee_tests::wait::{SOON, until};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-/// Calls with one request id at once.
+/// Calls with one request id at once, at two servers.
 const CALLS: usize = 8;
 
 async fn banner() -> (TestServer, TestEnvironment) {
@@ -40,11 +40,13 @@ async fn the_same_request_again_gives_the_same_answer_and_changes_nothing() {
 #[tokio::test]
 async fn the_same_request_many_times_at_once_is_one_change() {
     let (server, production) = banner().await;
+    let other = TestServer::on(server.database()).await;
     let before = production.position().await;
     let request = production.set_enabled_request("banner", true);
 
     let mut calls = JoinSet::new();
-    for _ in 0..CALLS {
+    for call in 0..CALLS {
+        let server = [&server, &other][call % 2];
         let (mut flags, request) = (server.admin().flags(), request.clone());
         calls.spawn(async move { flags.set_flag_enabled(request).await.unwrap().into_inner() });
     }

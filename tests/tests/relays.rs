@@ -13,13 +13,16 @@ use burgee_tests::project::{TestEnvironment, api_key};
 use burgee_tests::relay::TestRelay;
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
-use burgee_tests::watcher::{End, RulesetWatcher};
+use burgee_tests::watcher::{End, Record, RulesetWatcher};
 use std::time::Duration;
 use tonic::Code;
 
 /// What a relay learns of its environments arrives at once; asserted with a
 /// margin.
 const LIVE_DEADLINE: Duration = Duration::from_secs(50);
+/// A stream without a sign of life for 45 s is lost, a connection without an
+/// answer sooner.
+const SILENCE_DEADLINE: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn environments_come_and_go_with_what_the_relay_key_lists() {
@@ -266,4 +269,27 @@ async fn a_relay_that_never_reached_its_upstream_is_unavailable_and_not_empty() 
         sdk.evaluate_for_alice("banner").await.is_ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_relay_notices_that_its_upstream_died_in_silence() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let key = production.server_key().await;
+    let address = server.address().trim_start_matches("http://");
+    let proxy = FaultProxy::start(Target::Tcp(address.parse().unwrap())).await;
+    let relay = TestRelay::start(&proxy.url(), &production.relay_key().await).await;
+    let watcher = RulesetWatcher::follow(&relay.caller(&key));
+    let ends_before = watcher.synchronised().await.ends.len();
+
+    proxy.freeze();
+    let changed = production.enable("banner").await;
+
+    let arrived = |record: &Record| record.ledger.position >= changed;
+    watcher
+        .wait_within(SILENCE_DEADLINE, "the change arrives", arrived)
+        .await;
+    let ends = watcher.record().ends;
+    assert_eq!(ends.len(), ends_before, "the relay served on: {ends:?}");
 }
