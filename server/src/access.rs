@@ -51,55 +51,187 @@ pub enum Rule {
 
 /// Every method, and who may call it. One that is not here is refused.
 pub const METHODS: &[(&str, Rule)] = &[
-    ("/burgee.admin.v1.ProjectService/GetProject", Rule::Permission("project.read")),
-    ("/burgee.admin.v1.ProjectService/ListProjects", Rule::Permission("project.read")),
-    ("/burgee.admin.v1.ProjectService/CreateProject", Rule::Permission("project.create")),
-    ("/burgee.admin.v1.ProjectService/UpdateProject", Rule::Permission("project.update")),
-    ("/burgee.admin.v1.ProjectService/DeleteProject", Rule::Permission("project.delete")),
-    ("/burgee.admin.v1.EnvironmentService/GetEnvironment", Rule::Permission("environment.read")),
-    ("/burgee.admin.v1.EnvironmentService/ListEnvironments", Rule::Permission("environment.read")),
-    ("/burgee.admin.v1.EnvironmentService/CreateEnvironment", Rule::Permission("environment.create")),
-    ("/burgee.admin.v1.EnvironmentService/UpdateEnvironment", Rule::Permission("environment.update")),
-    ("/burgee.admin.v1.EnvironmentService/DeleteEnvironment", Rule::Permission("environment.delete")),
-    ("/burgee.admin.v1.FlagService/GetFlag", Rule::Permission("flag.read")),
-    ("/burgee.admin.v1.FlagService/ListFlags", Rule::Permission("flag.read")),
-    ("/burgee.admin.v1.FlagService/CreateFlag", Rule::Permission("flag.create")),
-    ("/burgee.admin.v1.FlagService/UpdateFlag", Rule::Permission("flag.update")),
-    ("/burgee.admin.v1.FlagService/DeleteFlag", Rule::Permission("flag.delete")),
-    ("/burgee.admin.v1.FlagService/ArchiveFlag", Rule::Permission("flag.archive")),
-    ("/burgee.admin.v1.FlagService/RestoreFlag", Rule::Permission("flag.archive")),
-    ("/burgee.admin.v1.FlagService/GetFlagConfig", Rule::Permission("flag.read")),
-    ("/burgee.admin.v1.FlagService/UpdateFlagConfig", Rule::Permission("flagConfig.update")),
-    ("/burgee.admin.v1.FlagService/SetFlagEnabled", Rule::Permission("flagConfig.setEnabled")),
-    ("/burgee.admin.v1.FlagService/SetRollout", Rule::Permission("flagConfig.update")),
-    ("/burgee.admin.v1.FlagService/AddTargetKeys", Rule::Permission("flagConfig.update")),
-    ("/burgee.admin.v1.FlagService/RemoveTargetKeys", Rule::Permission("flagConfig.update")),
-    ("/burgee.admin.v1.SegmentService/GetSegment", Rule::Permission("segment.read")),
-    ("/burgee.admin.v1.SegmentService/ListSegments", Rule::Permission("segment.read")),
-    ("/burgee.admin.v1.SegmentService/CreateSegment", Rule::Permission("segment.create")),
-    ("/burgee.admin.v1.SegmentService/UpdateSegment", Rule::Permission("segment.update")),
-    ("/burgee.admin.v1.SegmentService/DeleteSegment", Rule::Permission("segment.delete")),
-    ("/burgee.admin.v1.SegmentService/GetSegmentConfig", Rule::Permission("segment.read")),
-    ("/burgee.admin.v1.SegmentService/UpdateSegmentConfig", Rule::Permission("segmentConfig.update")),
-    ("/burgee.admin.v1.SegmentService/ListSegmentKeys", Rule::Permission("segment.read")),
-    ("/burgee.admin.v1.SegmentService/AddSegmentKeys", Rule::Permission("segmentConfig.update")),
-    ("/burgee.admin.v1.SegmentService/RemoveSegmentKeys", Rule::Permission("segmentConfig.update")),
-    ("/burgee.admin.v1.ApiKeyService/GetApiKey", Rule::Permission("apiKey.read")),
-    ("/burgee.admin.v1.ApiKeyService/ListApiKeys", Rule::Permission("apiKey.read")),
-    ("/burgee.admin.v1.ApiKeyService/CreateApiKey", Rule::Permission("apiKey.create")),
-    ("/burgee.admin.v1.ApiKeyService/UpdateApiKey", Rule::Permission("apiKey.update")),
-    ("/burgee.admin.v1.ApiKeyService/RotateApiKey", Rule::Permission("apiKey.create")),
-    ("/burgee.admin.v1.ApiKeyService/RevokeApiKey", Rule::Permission("apiKey.revoke")),
+    (
+        "/burgee.admin.v1.ProjectService/GetProject",
+        Rule::Permission("project.read"),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/ListProjects",
+        Rule::Permission("project.read"),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/CreateProject",
+        Rule::Permission("project.create"),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/UpdateProject",
+        Rule::Permission("project.update"),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/DeleteProject",
+        Rule::Permission("project.delete"),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/GetEnvironment",
+        Rule::Permission("environment.read"),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/ListEnvironments",
+        Rule::Permission("environment.read"),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/CreateEnvironment",
+        Rule::Permission("environment.create"),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/UpdateEnvironment",
+        Rule::Permission("environment.update"),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/DeleteEnvironment",
+        Rule::Permission("environment.delete"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/GetFlag",
+        Rule::Permission("flag.read"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/ListFlags",
+        Rule::Permission("flag.read"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/CreateFlag",
+        Rule::Permission("flag.create"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/UpdateFlag",
+        Rule::Permission("flag.update"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/DeleteFlag",
+        Rule::Permission("flag.delete"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/ArchiveFlag",
+        Rule::Permission("flag.archive"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/RestoreFlag",
+        Rule::Permission("flag.archive"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/GetFlagConfig",
+        Rule::Permission("flag.read"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/UpdateFlagConfig",
+        Rule::Permission("flagConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/SetFlagEnabled",
+        Rule::Permission("flagConfig.setEnabled"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/SetRollout",
+        Rule::Permission("flagConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/AddTargetKeys",
+        Rule::Permission("flagConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/RemoveTargetKeys",
+        Rule::Permission("flagConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/GetSegment",
+        Rule::Permission("segment.read"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/ListSegments",
+        Rule::Permission("segment.read"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/CreateSegment",
+        Rule::Permission("segment.create"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/UpdateSegment",
+        Rule::Permission("segment.update"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/DeleteSegment",
+        Rule::Permission("segment.delete"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/GetSegmentConfig",
+        Rule::Permission("segment.read"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/UpdateSegmentConfig",
+        Rule::Permission("segmentConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/ListSegmentKeys",
+        Rule::Permission("segment.read"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/AddSegmentKeys",
+        Rule::Permission("segmentConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/RemoveSegmentKeys",
+        Rule::Permission("segmentConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/GetApiKey",
+        Rule::Permission("apiKey.read"),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/ListApiKeys",
+        Rule::Permission("apiKey.read"),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/CreateApiKey",
+        Rule::Permission("apiKey.create"),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/UpdateApiKey",
+        Rule::Permission("apiKey.update"),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/RotateApiKey",
+        Rule::Permission("apiKey.create"),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/RevokeApiKey",
+        Rule::Permission("apiKey.revoke"),
+    ),
     ("/burgee.sync.v1.SyncService/WatchRuleset", Rule::DataPlane),
     ("/burgee.sync.v1.SyncService/GetRuleset", Rule::DataPlane),
-    ("/burgee.sync.v1.SyncService/WatchEnvironments", Rule::DataPlane),
-    ("/burgee.evaluation.v1.EvaluationService/Evaluate", Rule::DataPlane),
-    ("/burgee.evaluation.v1.EvaluationService/EvaluateAll", Rule::DataPlane),
+    (
+        "/burgee.sync.v1.SyncService/WatchEnvironments",
+        Rule::DataPlane,
+    ),
+    (
+        "/burgee.evaluation.v1.EvaluationService/Evaluate",
+        Rule::DataPlane,
+    ),
+    (
+        "/burgee.evaluation.v1.EvaluationService/EvaluateAll",
+        Rule::DataPlane,
+    ),
     ("/grpc.health.v1.Health/Check", Rule::Public),
     ("/grpc.health.v1.Health/List", Rule::Public),
     ("/grpc.health.v1.Health/Watch", Rule::Public),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Rule::Public),
-    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Rule::Public),
+    (
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Rule::Public,
+    ),
+    (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        Rule::Public,
+    ),
 ];
 
 /// Who may call a method, given as `/package.Service/Method`.

@@ -58,7 +58,12 @@ impl KeyEntry {
     /// Every environment that it opens before or after the change.
     #[must_use]
     pub fn environments(&self) -> Vec<Uuid> {
-        let all: BTreeSet<Uuid> = self.opened.keys().chain(self.opens.keys()).copied().collect();
+        let all: BTreeSet<Uuid> = self
+            .opened
+            .keys()
+            .chain(self.opens.keys())
+            .copied()
+            .collect();
         all.into_iter().collect()
     }
 
@@ -163,7 +168,10 @@ impl Change {
     /// # Errors
     /// Those of the database.
     pub async fn put_keys(&mut self, entries: &[&KeyEntry]) -> Result<(), Error> {
-        let environments: Vec<Uuid> = entries.iter().flat_map(|entry| entry.environments()).collect();
+        let environments: Vec<Uuid> = entries
+            .iter()
+            .flat_map(|entry| entry.environments())
+            .collect();
         self.lock_heads(&environments).await?;
         for entry in entries {
             self.put_key(entry).await?;
@@ -182,7 +190,9 @@ impl Change {
         store::write(self, entry).await?;
         shipped::ship(self, entry)?;
         let before = entry.key.before.as_ref().map(show);
-        let before = before.map(|key| self.app.descriptors.json(&key)).transpose()?;
+        let before = before
+            .map(|key| self.app.descriptors.json(&key))
+            .transpose()?;
         let after = self.app.descriptors.json(&entry.show(self))?;
         let mut only = entry.opens.keys();
         let environment = only.next().filter(|_| entry.opens.len() == 1).copied();

@@ -86,7 +86,12 @@ impl App {
     /// Closes every connection, within 5 s: a database that does not answer must
     /// not keep the process from ending.
     pub async fn close(&self) {
-        let Pools { write, read, feed, authentication } = &self.pools;
+        let Pools {
+            write,
+            read,
+            feed,
+            authentication,
+        } = &self.pools;
         let closing = async {
             for pool in [write, read, feed, authentication] {
                 pool.close().await;
@@ -125,7 +130,8 @@ impl Pools {
 /// # Errors
 /// [`Failure::DatabaseUrl`].
 pub fn options(database: &Database) -> Result<PgConnectOptions, Failure> {
-    let options = PgConnectOptions::from_str(&database.database_url).map_err(Failure::DatabaseUrl)?;
+    let options =
+        PgConnectOptions::from_str(&database.database_url).map_err(Failure::DatabaseUrl)?;
     // Notices are for people at a prompt.
     let quiet = [("client_min_messages", "warning")];
     Ok(options.application_name("burgee-server").options(quiet))

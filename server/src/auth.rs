@@ -24,7 +24,11 @@ pub use tokens::Tokens;
 
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
 /// layer, which turns its statuses into what browsers read.
-pub async fn authenticate(State(tokens): State<Tokens>, mut request: Request, next: Next) -> Response {
+pub async fn authenticate(
+    State(tokens): State<Tokens>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match recognise(&tokens, request.uri().path(), request.headers()).await {
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);
@@ -49,7 +53,11 @@ async fn recognise(
         Rule::Permission(permission) => {
             let hash = token_hash(headers)?;
             let principal = tokens.principal(&hash).await?;
-            Ok(Some(Caller { principal, method, permission }))
+            Ok(Some(Caller {
+                principal,
+                method,
+                permission,
+            }))
         }
     }
 }
@@ -83,7 +91,10 @@ mod tests {
         let token = credential::generate(Kind::ServiceAccount, [7; 32]);
         let hash = token_hash(&with(&format!("Bearer {}", token.expose()))).unwrap();
         assert_eq!(hash, token.hash());
-        assert_eq!(token_hash(&with(&format!("bearer {}", token.expose()))).unwrap(), hash);
+        assert_eq!(
+            token_hash(&with(&format!("bearer {}", token.expose()))).unwrap(),
+            hash
+        );
     }
 
     #[test]
@@ -95,16 +106,25 @@ mod tests {
             with("Basic YTpi"),
             with("Bearer"),
         ] {
-            assert!(matches!(token_hash(&headers), Err(Error::CredentialMissing)), "{headers:?}");
+            assert!(
+                matches!(token_hash(&headers), Err(Error::CredentialMissing)),
+                "{headers:?}"
+            );
         }
     }
 
     #[test]
     fn a_key_of_the_data_plane_is_invalid_here() {
-        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::ServiceAccount) {
+        for kind in Kind::ALL
+            .into_iter()
+            .filter(|kind| *kind != Kind::ServiceAccount)
+        {
             let secret = credential::generate(kind, [7; 32]);
             let headers = with(&format!("Bearer {}", secret.expose()));
-            assert!(matches!(token_hash(&headers), Err(Error::CredentialInvalid)), "{kind:?}");
+            assert!(
+                matches!(token_hash(&headers), Err(Error::CredentialInvalid)),
+                "{kind:?}"
+            );
         }
     }
 }

@@ -7,9 +7,9 @@
 //! ```
 
 pub mod commit;
+pub mod preview;
 pub mod queue;
 pub mod scope;
-pub mod preview;
 pub mod ship;
 
 use std::collections::BTreeMap;
@@ -274,14 +274,22 @@ async fn prepare<M: Mutation>(
     let keep = !common.request_id.is_empty() && !validate_only;
     let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
 
-    let locked = match scope.lock(&mut transaction, authorized.organization()).await {
+    let locked = match scope
+        .lock(&mut transaction, authorized.organization())
+        .await
+    {
         // What the first request deleted is not there to be locked.
         Err(missing @ Error::NotFound { .. }) => Err(missing),
         other => Ok(other?),
     };
     if keep
-        && let Some(response) =
-            commit::replay(&mut transaction, &authorized, &common.request_id, &body_hash).await?
+        && let Some(response) = commit::replay(
+            &mut transaction,
+            &authorized,
+            &common.request_id,
+            &body_hash,
+        )
+        .await?
     {
         return Ok(Prepared::Done(M::Response::decode(response.as_slice())?));
     }
@@ -298,7 +306,10 @@ async fn prepare<M: Mutation>(
     let record = keep.then(|| {
         let mut kept = response.clone();
         M::conceal(&mut kept);
-        Record { body_hash, response: kept.encode_to_vec() }
+        Record {
+            body_hash,
+            response: kept.encode_to_vec(),
+        }
     });
     change.write(shipment, record).await?;
     Ok(Prepared::Ready(change, response, turn))
@@ -375,7 +386,8 @@ impl Change {
     /// # Errors
     /// [`Error::Internal`] if the scope has none.
     pub fn project(&self) -> Result<Uuid, Error> {
-        self.project.ok_or_else(|| Error::internal("no project is locked"))
+        self.project
+            .ok_or_else(|| Error::internal("no project is locked"))
     }
 
     /// The locked environment of that name.
@@ -417,7 +429,8 @@ impl Change {
 
     /// Sets what an environment ships for an access key. None: nothing.
     pub fn ship_access_key(&mut self, environment: Uuid, hash: &str, body: Option<Vec<u8>>) {
-        self.access_keys.insert((environment, hash.to_owned()), body);
+        self.access_keys
+            .insert((environment, hash.to_owned()), body);
     }
 
     /// Takes an operation into the change set, after it was applied.
@@ -449,7 +462,10 @@ impl Change {
             id,
             environment: before.and_then(|stored| stored.environment),
             version: slot.version(),
-            changed_by: unchanged.map_or_else(|| self.actor().to_owned(), |stored| stored.changed_by.clone()),
+            changed_by: unchanged.map_or_else(
+                || self.actor().to_owned(),
+                |stored| stored.changed_by.clone(),
+            ),
             created_at: before.map_or(self.now, |stored| stored.created_at),
             updated_at: unchanged.map_or(self.now, |stored| stored.updated_at),
             message: message.clone(),

@@ -119,18 +119,27 @@ impl ChangeFeed {
         let held: HashMap<String, Position> = hub.loaded().into_iter().collect();
         let environments: Vec<Uuid> = held.keys().filter_map(|uid| uid.parse().ok()).collect();
         let heads = within(GLANCE_TIMEOUT, load::heads(&pools.feed, &environments)).await?;
-        *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self
+            .shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         for head in heads {
             let Some(position) = head.position else {
                 hub.delete(&head.environment);
                 continue;
             };
-            let Some(held) = held.get(&head.environment) else { continue };
+            let Some(held) = held.get(&head.environment) else {
+                continue;
+            };
             if position < *held {
                 // The database has lost what was delivered: history begins anew.
                 let renew = deployment::new_epoch_after(&pools.write, position.epoch, held.epoch);
                 within(GLANCE_TIMEOUT, renew).await?;
-                tracing::error!(environment = head.environment, "the database is behind what was delivered; a new epoch begins");
+                tracing::error!(
+                    environment = head.environment,
+                    "the database is behind what was delivered; a new epoch begins"
+                );
                 break;
             }
             // Somebody who waits for the flight will read what moved just now.
@@ -168,12 +177,25 @@ impl ChangeFeed {
         let Ok(id) = environment.parse::<Uuid>() else {
             return Ok(Read::Gone);
         };
-        let _permit = self.shared.loads.acquire().await.map_err(|_| unavailable("shutting down"))?;
-        within(READ_TIMEOUT, load::read(&self.shared.app.pools.feed, id, held)).await
+        let _permit = self
+            .shared
+            .loads
+            .acquire()
+            .await
+            .map_err(|_| unavailable("shutting down"))?;
+        within(
+            READ_TIMEOUT,
+            load::read(&self.shared.app.pools.feed, id, held),
+        )
+        .await
     }
 
     fn flight(&self, environment: &str) -> Arc<FairMutex<()>> {
-        let mut flights = self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self
+            .shared
+            .flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         flights.retain(|_, flight| Arc::strong_count(flight) > 1);
         flights.entry(environment.to_owned()).or_default().clone()
     }
@@ -181,8 +203,14 @@ impl ChangeFeed {
     fn is_awaited(&self, environment: &str) -> bool {
         /// The map, who flies, who waits.
         const AWAITED: usize = 3;
-        let flights = self.shared.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.get(environment).is_some_and(|flight| Arc::strong_count(flight) >= AWAITED)
+        let flights = self
+            .shared
+            .flights
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        flights
+            .get(environment)
+            .is_some_and(|flight| Arc::strong_count(flight) >= AWAITED)
     }
 }
 
@@ -222,7 +250,11 @@ impl Source for ChangeFeed {
     }
 
     fn is_current(&self) -> bool {
-        let seen = *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = *self
+            .shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         seen.is_some_and(|seen| seen.elapsed() < CURRENT)
     }
 }

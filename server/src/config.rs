@@ -65,7 +65,12 @@ pub struct Dev {
 #[derive(Debug, Clone, Args)]
 pub struct Database {
     /// The database, as postgres://user:password@host:port/database
-    #[arg(long, env = "BURGEE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "BURGEE_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub database_url: String,
     /// Connections by purpose.
     #[command(flatten)]
@@ -105,7 +110,10 @@ impl Database {
     /// A database with pools of the usual size.
     #[must_use]
     pub fn at(url: String) -> Self {
-        Self { database_url: url, pools: PoolSizes::default() }
+        Self {
+            database_url: url,
+            pools: PoolSizes::default(),
+        }
     }
 }
 
@@ -116,10 +124,20 @@ pub struct Listen {
     #[arg(long, env = "BURGEE_LISTEN", default_value = "127.0.0.1:4000")]
     pub listen: SocketAddr,
     /// The file of a certificate chain (PEM): serve over TLS only
-    #[arg(long, env = "BURGEE_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    #[arg(
+        long,
+        env = "BURGEE_TLS_CERTIFICATE",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
     pub tls_certificate: Option<PathBuf>,
     /// The file of the certificate's private key (PEM)
-    #[arg(long, env = "BURGEE_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    #[arg(
+        long,
+        env = "BURGEE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_certificate"
+    )]
     pub tls_key: Option<PathBuf>,
 }
 
@@ -127,7 +145,12 @@ pub struct Listen {
 #[derive(Debug, Clone, Args)]
 pub struct Shutdown {
     /// Over how long streams are told to go elsewhere when the process is asked to end, in seconds
-    #[arg(long, env = "BURGEE_DRAIN_WINDOW_SECONDS", default_value_t = 10, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "BURGEE_DRAIN_WINDOW_SECONDS",
+        default_value_t = 10,
+        value_name = "SECONDS"
+    )]
     pub drain_window_seconds: u64,
 }
 
@@ -153,18 +176,32 @@ mod tests {
     #[test]
     fn every_option_has_an_environment_variable() {
         for command in Config::command().get_subcommands() {
-            for option in command.get_opts().filter(|option| option.get_id() != "help") {
+            for option in command
+                .get_opts()
+                .filter(|option| option.get_id() != "help")
+            {
                 let variable = option.get_env().and_then(|name| name.to_str());
                 let name = variable.unwrap_or_default();
-                assert!(name.starts_with("BURGEE_"), "{} {}", command.get_name(), option.get_id());
+                assert!(
+                    name.starts_with("BURGEE_"),
+                    "{} {}",
+                    command.get_name(),
+                    option.get_id()
+                );
             }
         }
     }
 
     #[test]
     fn the_usual_sizes_are_those_of_the_options() {
-        let parsed = Config::try_parse_from(["burgee-server", "migrate", "--database-url", "x"]).unwrap();
-        let Command::Migrate(database) = parsed.command else { panic!("another command") };
-        assert_eq!(format!("{:?}", database), format!("{:?}", Database::at("x".to_owned())));
+        let parsed =
+            Config::try_parse_from(["burgee-server", "migrate", "--database-url", "x"]).unwrap();
+        let Command::Migrate(database) = parsed.command else {
+            panic!("another command")
+        };
+        assert_eq!(
+            format!("{:?}", database),
+            format!("{:?}", Database::at("x".to_owned()))
+        );
     }
 }

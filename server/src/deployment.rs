@@ -47,9 +47,14 @@ pub async fn migrate(database: &Database) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure::Schema`].
 pub async fn check_schema(pool: &PgPool) -> Result<(), Failure> {
-    let wanted = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let wanted = MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default();
     // Not checked when this is compiled: sqlx makes the table when it migrates.
-    let applied = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations where success");
+    let applied =
+        sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations where success");
     let found: i64 = match applied.fetch_one(pool).await {
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => 0,
         other => other?,
@@ -93,7 +98,10 @@ pub async fn ensure_deployment(pool: &PgPool) -> Result<(), Error> {
     .fetch_optional(pool)
     .await?;
     if let Some(epoch) = moved {
-        tracing::warn!(epoch, "this is another Postgres cluster or timeline than before: a new epoch began");
+        tracing::warn!(
+            epoch,
+            "this is another Postgres cluster or timeline than before: a new epoch began"
+        );
     }
     Ok(())
 }
@@ -162,9 +170,10 @@ pub async fn ensure_organization(pool: &PgPool) -> Result<Uuid, Error> {
     )
     .execute(pool)
     .await?;
-    let organization = sqlx::query_scalar!("select id from organizations where key = $1", ORGANIZATION)
-        .fetch_one(pool)
-        .await?;
+    let organization =
+        sqlx::query_scalar!("select id from organizations where key = $1", ORGANIZATION)
+            .fetch_one(pool)
+            .await?;
     sqlx::query!(
         "insert into service_accounts (id, organization_id, key, role)
          values (gen_random_uuid(), $1, $2, 'owner')
@@ -220,9 +229,10 @@ pub async fn create_admin_token(pool: &PgPool, dev: bool) -> Result<Secret, Erro
 /// Those of the database.
 pub async fn revoke_dev_keys(app: &App) -> Result<(), Error> {
     const METHOD: &str = "/burgee.admin.v1.ApiKeyService/RevokeApiKey";
-    let keys = sqlx::query!("select id, organization_id from api_keys where dev and revoked_at is null")
-        .fetch_all(&app.pools.read)
-        .await?;
+    let keys =
+        sqlx::query!("select id, organization_id from api_keys where dev and revoked_at is null")
+            .fetch_all(&app.pools.read)
+            .await?;
     for key in keys {
         let request = RevokeApiKeyRequest {
             name: ApiKeyName { uid: key.id }.to_string(),

@@ -43,7 +43,10 @@ impl Descriptors {
 
     fn dynamic<M: Message + prost::Name>(&self, message: &M) -> Result<DynamicMessage, Error> {
         let descriptor = self.message(&M::full_name())?;
-        Ok(DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?)
+        Ok(DynamicMessage::decode(
+            descriptor,
+            message.encode_to_vec().as_slice(),
+        )?)
     }
 
     /// A message as ProtoJSON.
@@ -86,7 +89,10 @@ impl Descriptors {
                 .flatten()
                 .ok_or_else(|| {
                     let known = changeable.join(", ");
-                    Error::invalid("update_mask", format!("{path:?} cannot be changed; these can: {known}"))
+                    Error::invalid(
+                        "update_mask",
+                        format!("{path:?} cannot be changed; these can: {known}"),
+                    )
                 })?;
             if update.has_field(&field) {
                 merged.set_field(&field, update.get_field(&field).into_owned());
@@ -131,7 +137,10 @@ mod tests {
 
     #[test]
     fn without_a_mask_what_is_populated_is_taken() {
-        let update = Project { key: "ignored".to_owned(), ..project("", "new") };
+        let update = Project {
+            key: "ignored".to_owned(),
+            ..project("", "new")
+        };
         assert_eq!(merge(&update, None).unwrap(), project("name", "new"));
         assert_eq!(merge(&update, Some(&[])).unwrap(), project("name", "new"));
     }

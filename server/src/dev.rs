@@ -49,7 +49,10 @@ async fn serve(
     if kept.is_none() || !seed::is_there(&app, organization).await? {
         seed::demo(&app, organization).await?;
     }
-    let credentials = kept.unwrap_or_default().complete(&app, organization).await?;
+    let credentials = kept
+        .unwrap_or_default()
+        .complete(&app, organization)
+        .await?;
     credentials.write(&options.data_dir)?;
 
     let server = Server::on(listening, app, &options.shutdown);

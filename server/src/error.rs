@@ -220,10 +220,17 @@ impl From<Error> for Status {
                 (Code::NotFound, reason, message, one("resource", resource))
             }
             Error::Exists { resource } => {
-                let message = format!("{resource} exists already; keys that differ by case alone count as one");
+                let message = format!(
+                    "{resource} exists already; keys that differ by case alone count as one"
+                );
                 details.set_resource_info("", shorten(resource.clone(), TEXT_MAX), "", "");
                 let reason = ErrorReason::ResourceExists;
-                (Code::AlreadyExists, reason, message, one("resource", resource))
+                (
+                    Code::AlreadyExists,
+                    reason,
+                    message,
+                    one("resource", resource),
+                )
             }
             Error::CredentialMissing => (
                 Code::Unauthenticated,
@@ -234,7 +241,8 @@ impl From<Error> for Status {
             Error::CredentialInvalid => (
                 Code::Unauthenticated,
                 ErrorReason::CredentialInvalid,
-                "the credential is unknown, revoked or expired, or not one for this service".to_owned(),
+                "the credential is unknown, revoked or expired, or not one for this service"
+                    .to_owned(),
                 HashMap::new(),
             ),
             Error::PermissionDenied { permission } => (
@@ -243,7 +251,12 @@ impl From<Error> for Status {
                 format!("the credential lacks the permission {permission}"),
                 one("permission", permission.to_owned()),
             ),
-            Error::EtagMismatch { resource, etag, changed_by, changed_at } => (
+            Error::EtagMismatch {
+                resource,
+                etag,
+                changed_by,
+                changed_at,
+            } => (
                 Code::Aborted,
                 ErrorReason::EtagMismatch,
                 format!("{resource} was changed by {changed_by} at {changed_at}; read it again"),
@@ -263,16 +276,26 @@ impl From<Error> for Status {
             Error::RequestIdReused => (
                 Code::InvalidArgument,
                 ErrorReason::RequestIdReused,
-                "request_id was used for another request; make a new one for each change".to_owned(),
+                "request_id was used for another request; make a new one for each change"
+                    .to_owned(),
                 HashMap::new(),
             ),
-            Error::Precondition { reason, subject, description } => {
+            Error::Precondition {
+                reason,
+                subject,
+                description,
+            } => {
                 details.add_precondition_failure_violation(
                     reason_name(reason),
                     shorten(subject.clone(), TEXT_MAX),
                     shorten(description.clone(), TEXT_MAX),
                 );
-                (Code::FailedPrecondition, reason, description, one("subject", subject))
+                (
+                    Code::FailedPrecondition,
+                    reason,
+                    description,
+                    one("subject", subject),
+                )
             }
             Error::Unavailable { reason, cause } => {
                 tracing::warn!(reason = reason_name(reason), cause, "unavailable");
@@ -282,9 +305,18 @@ impl From<Error> for Status {
             }
             Error::Internal(cause) => {
                 let id = uuid::Uuid::new_v4().to_string();
-                tracing::error!(request_id = id, cause = format!("{cause:?}"), "internal error");
+                tracing::error!(
+                    request_id = id,
+                    cause = format!("{cause:?}"),
+                    "internal error"
+                );
                 let message = format!("internal error; the server's log tells more under {id}");
-                (Code::Internal, ErrorReason::Internal, message, one("request_id", id))
+                (
+                    Code::Internal,
+                    ErrorReason::Internal,
+                    message,
+                    one("request_id", id),
+                )
             }
         };
         details.set_error_info(reason_name(reason), DOMAIN, metadata);
@@ -341,12 +373,20 @@ mod tests {
 
     #[test]
     fn the_longest_status_stays_under_4_kib() {
-        let long = Violation { field: "é".repeat(500), description: "é".repeat(500) };
+        let long = Violation {
+            field: "é".repeat(500),
+            description: "é".repeat(500),
+        };
         let status = Status::from(Error::Invalid(vec![long; 50]));
         assert!(status.details().len() < 4_096, "{}", status.details().len());
         let (field, description) = ("f[0]".to_owned(), "given twice".to_owned());
         let status = Status::from(Error::Invalid(vec![Violation { field, description }; 50]));
-        let shown = status.get_error_details().bad_request().unwrap().field_violations.len();
+        let shown = status
+            .get_error_details()
+            .bad_request()
+            .unwrap()
+            .field_violations
+            .len();
         assert_eq!(shown, VIOLATIONS_MAX);
     }
 

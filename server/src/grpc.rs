@@ -92,8 +92,10 @@ mod tests {
     fn every_service_of_the_contract_has_a_health() {
         let descriptors = Descriptors::load().unwrap();
         let methods: Vec<String> = descriptors.methods().collect();
-        let contract: BTreeSet<&str> =
-            methods.iter().filter_map(|method| method.split('/').nth(1)).collect();
+        let contract: BTreeSet<&str> = methods
+            .iter()
+            .filter_map(|method| method.split('/').nth(1))
+            .collect();
         assert_eq!(contract, SERVICES.iter().copied().collect());
     }
 }

@@ -95,7 +95,10 @@ fn parse<const N: usize>(
             .iter()
             .map(|(collection, _)| format!("{collection}/{{{}}}", collection.trim_end_matches('s')))
             .collect();
-        Error::invalid(field, format!("give a name of the form {}", wanted.join("/")))
+        Error::invalid(
+            field,
+            format!("give a name of the form {}", wanted.join("/")),
+        )
     };
     let mut given = name.split('/');
     let mut parts = [const { String::new() }; N];
@@ -133,7 +136,10 @@ fn check(field: &str, text: &str, part: Part) -> Result<(), Error> {
     if good {
         Ok(())
     } else {
-        Err(Error::invalid(field, format!("keys are of the form {wanted}")))
+        Err(Error::invalid(
+            field,
+            format!("keys are of the form {wanted}"),
+        ))
     }
 }
 
@@ -199,7 +205,10 @@ impl EnvironmentName {
     pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
         let form = [("projects", Part::Slug), ("environments", Part::Slug)];
         let [project, environment] = parse(field, name, form)?;
-        Ok(Self { project, environment })
+        Ok(Self {
+            project,
+            environment,
+        })
     }
 
     /// The project it belongs to.
@@ -263,7 +272,11 @@ impl FlagConfigName {
             ("flags", Part::Key),
         ];
         let [project, environment, flag] = parse(field, name, form)?;
-        Ok(Self { project, environment, flag })
+        Ok(Self {
+            project,
+            environment,
+            flag,
+        })
     }
 
     /// The environment it stands in.
@@ -308,7 +321,11 @@ impl SegmentConfigName {
             ("segments", Part::Key),
         ];
         let [project, environment, segment] = parse(field, name, form)?;
-        Ok(Self { project, environment, segment })
+        Ok(Self {
+            project,
+            environment,
+            segment,
+        })
     }
 
     /// The environment it stands in.
@@ -329,7 +346,11 @@ impl ApiKeyName {
     pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
         name.strip_prefix("apiKeys/")
             // A uid has one spelling, so that names compare by bytes.
-            .and_then(|uid| Uuid::parse_str(uid).ok().filter(|parsed| parsed.to_string() == uid))
+            .and_then(|uid| {
+                Uuid::parse_str(uid)
+                    .ok()
+                    .filter(|parsed| parsed.to_string() == uid)
+            })
             .map(|uid| Self { uid })
             .ok_or_else(|| Error::invalid(field, "give a name of the form apiKeys/{uid}"))
     }
@@ -343,7 +364,11 @@ impl fmt::Display for ProjectName {
 
 impl fmt::Display for EnvironmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "projects/{}/environments/{}", self.project, self.environment)
+        write!(
+            f,
+            "projects/{}/environments/{}",
+            self.project, self.environment
+        )
     }
 }
 
@@ -355,8 +380,15 @@ impl fmt::Display for FlagName {
 
 impl fmt::Display for FlagConfigName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { project, environment, flag } = self;
-        write!(f, "projects/{project}/environments/{environment}/flags/{flag}")
+        let Self {
+            project,
+            environment,
+            flag,
+        } = self;
+        write!(
+            f,
+            "projects/{project}/environments/{environment}/flags/{flag}"
+        )
     }
 }
 
@@ -368,8 +400,15 @@ impl fmt::Display for SegmentName {
 
 impl fmt::Display for SegmentConfigName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { project, environment, segment } = self;
-        write!(f, "projects/{project}/environments/{environment}/segments/{segment}")
+        let Self {
+            project,
+            environment,
+            segment,
+        } = self;
+        write!(
+            f,
+            "projects/{project}/environments/{environment}/segments/{segment}"
+        )
     }
 }
 
@@ -419,7 +458,16 @@ mod tests {
 
     #[test]
     fn malformed_names_are_refused_with_the_form_they_should_have() {
-        for bad in ["", "projects", "projects/", "projects/A", "projects/-a", "projects/a/", "projects/a/flags/x", "/projects/a"] {
+        for bad in [
+            "",
+            "projects",
+            "projects/",
+            "projects/A",
+            "projects/-a",
+            "projects/a/",
+            "projects/a/flags/x",
+            "/projects/a",
+        ] {
             assert!(ProjectName::parse("name", bad).is_err(), "{bad}");
         }
         assert!(ProjectName::parse("name", &format!("projects/{}", "a".repeat(64))).is_err());

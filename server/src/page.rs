@@ -35,7 +35,11 @@ impl Page {
         if size < 0 {
             return Err(Error::invalid("page_size", format!("give 0 to {SIZE_MAX}")));
         }
-        let size = if size == 0 { SIZE_DEFAULT } else { size.min(SIZE_MAX) };
+        let size = if size == 0 {
+            SIZE_DEFAULT
+        } else {
+            size.min(SIZE_MAX)
+        };
         let mut hash = Sha256::new();
         for part in question {
             hash.update(part.len().to_be_bytes());
@@ -43,8 +47,16 @@ impl Page {
         }
         let mut question = hash.finalize().to_vec();
         question.truncate(QUESTION);
-        let after = if token.is_empty() { None } else { Some(open(token, &question)?) };
-        Ok(Self { size: size.into(), after, question })
+        let after = if token.is_empty() {
+            None
+        } else {
+            Some(open(token, &question)?)
+        };
+        Ok(Self {
+            size: size.into(),
+            after,
+            question,
+        })
     }
 
     /// How many rows to read: one more than shown, to know whether more follow.
@@ -71,7 +83,9 @@ impl Page {
 
 fn open(token: &str, question: &[u8]) -> Result<String, Error> {
     let decoded = URL_SAFE_NO_PAD.decode(token).ok();
-    let place = decoded.as_deref().and_then(|bytes| bytes.strip_prefix(question));
+    let place = decoded
+        .as_deref()
+        .and_then(|bytes| bytes.strip_prefix(question));
     let place = place.and_then(|place| String::from_utf8(place.to_vec()).ok());
     let place = place.filter(|place| !place.contains('\0'));
     place.ok_or_else(|| {

@@ -67,7 +67,9 @@ async fn read(
 
 /// A stored project as it is shown.
 fn show(stored: &Stored<Project>) -> Project {
-    let name = ProjectName { project: stored.message.key.clone() };
+    let name = ProjectName {
+        project: stored.message.key.clone(),
+    };
     Project {
         name: name.to_string(),
         uid: stored.id.to_string(),
@@ -89,7 +91,9 @@ fn check(project: &Project) -> Result<(), Error> {
 /// Takes a change of a project into the change set.
 fn record(change: &mut Change, before: Option<Project>, after: Option<Project>) {
     let project = before.as_ref().or(after.as_ref());
-    let key = project.map(|project| project.key.clone()).unwrap_or_default();
+    let key = project
+        .map(|project| project.key.clone())
+        .unwrap_or_default();
     change.record(Operation {
         resource: ProjectName { project: key }.to_string(),
         part: Some(Part::Project(ProjectChange { before, after })),

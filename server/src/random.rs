@@ -18,6 +18,11 @@ pub fn bytes() -> Result<[u8; 32], Error> {
 /// As [`bytes`].
 pub fn identifier() -> Result<String, Error> {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let digit = |byte: &u8| ALPHABET.get(usize::from(byte % 32)).copied().map(char::from);
+    let digit = |byte: &u8| {
+        ALPHABET
+            .get(usize::from(byte % 32))
+            .copied()
+            .map(char::from)
+    };
     Ok(bytes()?.iter().filter_map(digit).take(20).collect())
 }

@@ -40,13 +40,21 @@ impl Server {
             listening = listening.with_tls(Tls::load(certificate, key).await?);
             scheme = "https";
         }
-        Ok(Self { scheme, ..Self::on(listening, app, shutdown) })
+        Ok(Self {
+            scheme,
+            ..Self::on(listening, app, shutdown)
+        })
     }
 
     /// Takes a port that is bound already, without TLS.
     #[must_use]
     pub fn on(listening: Listening, app: App, shutdown: &Shutdown) -> Self {
-        Self { app, listening, scheme: "http", drain_window: shutdown.drain_window() }
+        Self {
+            app,
+            listening,
+            scheme: "http",
+            drain_window: shutdown.drain_window(),
+        }
     }
 
     /// The address that was bound.
@@ -72,9 +80,14 @@ impl Server {
         let stopped = CancellationToken::new();
         let workers = TaskTracker::new();
         workers.spawn(feed.run(stopped.clone()));
-        workers.spawn(compaction::run(self.app.pools.write.clone(), stopped.clone()));
+        workers.spawn(compaction::run(
+            self.app.pools.write.clone(),
+            stopped.clone(),
+        ));
         let closing = CancellationToken::new();
-        let serving = self.listening.serve(router, on_connection, Limits::default(), closing.clone());
+        let serving =
+            self.listening
+                .serve(router, on_connection, Limits::default(), closing.clone());
         let serving = tokio::spawn(serving);
         println!("burgee-server listening on {address}");
 

@@ -33,7 +33,10 @@ impl<M> Stored<M> {
     /// same name has other etags, and so has the same flag elsewhere.
     #[must_use]
     pub fn etag(&self) -> String {
-        let row = self.id.as_u128() ^ self.environment.map_or(0, |environment| environment.as_u128());
+        let row = self.id.as_u128()
+            ^ self
+                .environment
+                .map_or(0, |environment| environment.as_u128());
         format!("{:08x}-{:x}", row >> 96, self.version)
     }
 
@@ -115,7 +118,8 @@ impl<M: Message + Clone> Slot<M> {
     pub fn changed(&self) -> bool {
         let encode = |message: &M| message.encode_to_vec();
         self.touched
-            || self.before.as_ref().map(|stored| encode(&stored.message)) != self.after.as_ref().map(encode)
+            || self.before.as_ref().map(|stored| encode(&stored.message))
+                != self.after.as_ref().map(encode)
     }
 
     /// The version that the row has after the change.
@@ -141,7 +145,9 @@ pub fn timestamp(time: OffsetDateTime) -> Timestamp {
 /// # Errors
 /// [`Error::Invalid`] naming `field`, for a time outside the years 1 to 9999.
 pub fn time_of(field: &str, timestamp: &Timestamp) -> Result<OffsetDateTime, Error> {
-    let nanos = u32::try_from(timestamp.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let nanos = u32::try_from(timestamp.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000);
     OffsetDateTime::from_unix_timestamp(timestamp.seconds)
         .ok()
         .filter(|time| time.year() >= 1)

@@ -17,7 +17,12 @@ pub struct Violations(Vec<Violation>);
 
 impl Violations {
     /// Adds one, unless `holds`.
-    pub fn require(&mut self, holds: bool, field: impl Into<String>, description: impl Into<String>) {
+    pub fn require(
+        &mut self,
+        holds: bool,
+        field: impl Into<String>,
+        description: impl Into<String>,
+    ) {
         if !holds {
             self.0.push(Violation {
                 field: field.into(),
@@ -51,12 +56,20 @@ impl Violations {
     /// Checks a text: not too long, and without NUL, which Postgres cannot keep.
     pub fn text(&mut self, field: impl Into<String>, text: &str, maximum: usize) {
         let good = text.len() <= maximum && !text.contains('\0');
-        self.require(good, field, format!("at most {maximum} bytes, none of them NUL"));
+        self.require(
+            good,
+            field,
+            format!("at most {maximum} bytes, none of them NUL"),
+        );
     }
 
     /// Checks tags: not too many, not too long, none empty, none twice.
     pub fn tags(&mut self, field: &str, tags: &[String]) {
-        self.require(tags.len() <= TAGS_MAX, field, format!("at most {TAGS_MAX} tags"));
+        self.require(
+            tags.len() <= TAGS_MAX,
+            field,
+            format!("at most {TAGS_MAX} tags"),
+        );
         for (at, tag) in tags.iter().enumerate().take(TAGS_MAX) {
             let place = format!("{field}[{at}]");
             let good = !tag.is_empty() && tag.len() <= TAG_MAX && !tag.contains('\0');
@@ -71,6 +84,10 @@ impl Violations {
     /// # Errors
     /// [`Error::Invalid`] with everything that is.
     pub fn finish(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(self.0))
+        }
     }
 }

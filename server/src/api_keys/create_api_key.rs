@@ -26,7 +26,10 @@ impl Mutation for CreateApiKeyRequest {
     }
 
     async fn apply(&self, change: &mut Change) -> Result<CreateApiKeyResponse, Error> {
-        let asked = self.api_key.as_ref().ok_or_else(|| Error::invalid("api_key", "give the key"))?;
+        let asked = self
+            .api_key
+            .as_ref()
+            .ok_or_else(|| Error::invalid("api_key", "give the key"))?;
         // Everything else is the server's to say.
         let key = ApiKey {
             display_name: asked.display_name.clone(),

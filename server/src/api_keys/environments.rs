@@ -13,7 +13,10 @@ use crate::names::EnvironmentName;
 /// # Errors
 /// [`Error::Invalid`] for a malformed name or one given twice,
 /// [`Error::NotFound`] for one that does not exist.
-pub(super) async fn find(change: &mut Change, names: &[String]) -> Result<BTreeMap<Uuid, String>, Error> {
+pub(super) async fn find(
+    change: &mut Change,
+    names: &[String],
+) -> Result<BTreeMap<Uuid, String>, Error> {
     let mut wanted: Vec<EnvironmentName> = Vec::with_capacity(names.len());
     for (at, name) in names.iter().enumerate() {
         let field = format!("api_key.environments[{at}]");
@@ -30,14 +33,23 @@ pub(super) async fn find(change: &mut Change, names: &[String]) -> Result<BTreeM
            join projects p on p.organization_id = $1 and p.key = w.project
            join environments e on e.project_id = p.id and e.key = w.environment"#,
         organization,
-        &wanted.iter().map(|name| name.project.clone()).collect::<Vec<_>>(),
-        &wanted.iter().map(|name| name.environment.clone()).collect::<Vec<_>>(),
+        &wanted
+            .iter()
+            .map(|name| name.project.clone())
+            .collect::<Vec<_>>(),
+        &wanted
+            .iter()
+            .map(|name| name.environment.clone())
+            .collect::<Vec<_>>(),
     )
     .fetch_all(change.connection())
     .await?;
     let mut found = BTreeMap::new();
     for row in rows {
-        let name = EnvironmentName { project: row.project, environment: row.environment };
+        let name = EnvironmentName {
+            project: row.project,
+            environment: row.environment,
+        };
         wanted.retain(|wanted| *wanted != name);
         found.insert(row.id, name.to_string());
     }

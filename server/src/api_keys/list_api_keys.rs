@@ -31,7 +31,9 @@ pub async fn get_api_key(
     let mut keys = store::read(&mut connection, authorized.organization(), &[name.uid]).await?;
     let api_key = keys.pop().and_then(|entry| stored(&entry));
     let api_key = api_key.ok_or_else(|| Error::not_found(name))?;
-    Ok(GetApiKeyResponse { api_key: Some(api_key) })
+    Ok(GetApiKeyResponse {
+        api_key: Some(api_key),
+    })
 }
 
 /// Lists keys, oldest first, without their secrets.
@@ -51,8 +53,10 @@ pub async fn list_api_keys(
     let page = Page::parse(request.page_size, &request.page_token, &[&question])?;
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
-    let environment = wanted_environment(&mut connection, organization, &filter.environment).await?;
-    let mut places = page_of_places(&mut connection, organization, &filter, environment, &page).await?;
+    let environment =
+        wanted_environment(&mut connection, organization, &filter.environment).await?;
+    let mut places =
+        page_of_places(&mut connection, organization, &filter, environment, &page).await?;
     let next_page_token = page.cut(&mut places, |(place, _)| place.clone());
     let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
     let keys = store::read(&mut connection, organization, &ids).await?;
@@ -128,7 +132,15 @@ async fn page_of_places(
 
 fn after(place: &str) -> Result<(OffsetDateTime, Uuid), Error> {
     let parsed = place.split_once(' ').and_then(|(time, id)| {
-        Some((OffsetDateTime::parse(time, &Rfc3339).ok()?, Uuid::parse_str(id).ok()?))
+        Some((
+            OffsetDateTime::parse(time, &Rfc3339).ok()?,
+            Uuid::parse_str(id).ok()?,
+        ))
     });
-    parsed.ok_or_else(|| Error::invalid("page_token", "give the next_page_token of the same question"))
+    parsed.ok_or_else(|| {
+        Error::invalid(
+            "page_token",
+            "give the next_page_token of the same question",
+        )
+    })
 }

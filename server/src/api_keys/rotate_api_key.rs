@@ -5,8 +5,8 @@ use std::time::Duration;
 use burgee_proto::admin::v1::{ApiKey, RotateApiKeyRequest, RotateApiKeyResponse};
 use sqlx::types::time::OffsetDateTime;
 
-use super::create_api_key::{make, shown};
 use super::KeyEntry;
+use super::create_api_key::{make, shown};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -76,6 +76,8 @@ fn overlap(request: &RotateApiKeyRequest) -> Result<Duration, Error> {
     let Some(overlap) = request.overlap else {
         return Ok(OVERLAP_DEFAULT);
     };
-    let given = Duration::try_from(overlap).ok().filter(|overlap| *overlap <= OVERLAP_MAX);
+    let given = Duration::try_from(overlap)
+        .ok()
+        .filter(|overlap| *overlap <= OVERLAP_MAX);
     given.ok_or_else(|| Error::invalid("overlap", "give 0 to 30 days"))
 }

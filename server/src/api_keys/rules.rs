@@ -81,9 +81,10 @@ pub fn check(key: &ApiKey) -> Result<(), Error> {
 pub fn check_end(key: &ApiKey, now: OffsetDateTime) -> Result<(), Error> {
     const FIELD: &str = "api_key.expire_time";
     match &key.expire_time {
-        Some(end) if time_of(FIELD, end)? <= now => {
-            Err(Error::invalid(FIELD, "give a time to come; revoke the key to end it now"))
-        }
+        Some(end) if time_of(FIELD, end)? <= now => Err(Error::invalid(
+            FIELD,
+            "give a time to come; revoke the key to end it now",
+        )),
         _ => Ok(()),
     }
 }
@@ -103,8 +104,12 @@ pub fn check_other_environments(key: &ApiKey) -> Result<(), Error> {
 
 /// Whether a text is an origin as RFC 6454, section 6.2, writes it.
 fn is_origin(text: &str) -> bool {
-    let Ok(uri) = text.parse::<Uri>() else { return false };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+    let Ok(uri) = text.parse::<Uri>() else {
+        return false;
+    };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return false;
+    };
     let plain = format!("{scheme}://{authority}") == text && !authority.as_str().contains('@');
     let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
     plain && lower && text.len() <= ORIGIN_MAX && matches!(scheme, "http" | "https")
@@ -116,7 +121,11 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_browsers_send() {
-        for good in ["https://shop.example", "http://localhost:3000", "https://[::1]:8443"] {
+        for good in [
+            "https://shop.example",
+            "http://localhost:3000",
+            "https://[::1]:8443",
+        ] {
             assert!(is_origin(good), "{good}");
         }
         for bad in [
@@ -136,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_server_key_opens_exactly_one_environment() {
-        let mut key = ApiKey { kind: AccessKeyKind::Server.into(), ..ApiKey::default() };
+        let mut key = ApiKey {
+            kind: AccessKeyKind::Server.into(),
+            ..ApiKey::default()
+        };
         assert!(check(&key).is_err());
         key.environments = vec!["a".to_owned()];
         assert!(check(&key).is_ok());

@@ -26,7 +26,8 @@ impl ApiKeyService for Service {
         request: Request<GetApiKeyRequest>,
     ) -> Result<Response<GetApiKeyResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_api_keys::get_api_key(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_api_keys::get_api_key(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
@@ -35,7 +36,8 @@ impl ApiKeyService for Service {
         request: Request<ListApiKeysRequest>,
     ) -> Result<Response<ListApiKeysResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_api_keys::list_api_keys(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_api_keys::list_api_keys(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 

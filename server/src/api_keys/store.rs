@@ -43,7 +43,8 @@ pub async fn read(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let opens: BTreeMap<Uuid, String> = row.environments.into_iter().zip(row.names).collect();
+            let opens: BTreeMap<Uuid, String> =
+                row.environments.into_iter().zip(row.names).collect();
             let mut environments: Vec<String> = opens.values().cloned().collect();
             environments.sort_unstable();
             let message = ApiKey {
@@ -91,7 +92,11 @@ pub(super) async fn write(change: &mut Change, entry: &KeyEntry) -> Result<(), E
     let actor = change.actor().to_owned();
     let kind = i16::try_from(key.kind).map_err(Error::internal)?;
     let dev = key.dev;
-    let body = ApiKey { environments: Vec::new(), dev: false, ..key };
+    let body = ApiKey {
+        environments: Vec::new(),
+        dev: false,
+        ..key
+    };
     sqlx::query!(
         "insert into api_keys (id, organization_id, kind, hash, dev, version, body, expires_at,
                                revoked_at, created_at, updated_at, changed_by)

@@ -9,7 +9,12 @@ use crate::error::Error;
 use crate::names::ApiKeyName;
 
 /// What of a key can be changed.
-const CHANGEABLE: &[&str] = &["display_name", "environments", "expire_time", "allowed_origins"];
+const CHANGEABLE: &[&str] = &[
+    "display_name",
+    "environments",
+    "expire_time",
+    "allowed_origins",
+];
 
 #[tonic::async_trait]
 impl Mutation for UpdateApiKeyRequest {
@@ -28,7 +33,10 @@ impl Mutation for UpdateApiKeyRequest {
         entry.must_live(change)?;
         let before = entry.stored()?.message.clone();
         let mask = self.update_mask.as_ref();
-        let mut after = change.app.descriptors.merge(&before, &update, mask, CHANGEABLE)?;
+        let mut after = change
+            .app
+            .descriptors
+            .merge(&before, &update, mask, CHANGEABLE)?;
         rules::check(&after)?;
         if after.expire_time != before.expire_time {
             rules::check_end(&after, change.now())?;

@@ -20,7 +20,9 @@ pub(super) struct Cache<V> {
 
 impl<V> Default for Cache<V> {
     fn default() -> Self {
-        Self { answers: Mutex::default() }
+        Self {
+            answers: Mutex::default(),
+        }
     }
 }
 
@@ -59,7 +61,10 @@ mod tests {
         let cache = Cache::default();
         let asked = Instant::now();
         cache.put([1; 32], asked, "known");
-        assert_eq!(cache.get(&[1; 32], asked + Duration::from_millis(999)), Some("known"));
+        assert_eq!(
+            cache.get(&[1; 32], asked + Duration::from_millis(999)),
+            Some("known")
+        );
         assert_eq!(cache.get(&[1; 32], asked + AGE_MAX), None);
         assert_eq!(cache.get(&[2; 32], asked), None);
     }

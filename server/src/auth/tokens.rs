@@ -73,7 +73,8 @@ impl Tokens {
         .await?;
         row.map(|row| {
             let role = Role::parse(&row.role);
-            let role = role.ok_or_else(|| Error::internal(format!("unknown role {:?}", row.role)))?;
+            let role =
+                role.ok_or_else(|| Error::internal(format!("unknown role {:?}", row.role)))?;
             Ok(Arc::new(Principal {
                 organization: row.organization_id,
                 actor: format!("serviceAccounts/{}", row.key),

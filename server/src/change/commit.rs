@@ -48,7 +48,11 @@ pub struct AuditEntry {
 /// Who a record belongs to: actors are told apart within their organization
 /// alone.
 fn principal(authorized: &Authorized) -> String {
-    format!("{}/{}", authorized.organization(), authorized.principal().actor)
+    format!(
+        "{}/{}",
+        authorized.organization(),
+        authorized.principal().actor
+    )
 }
 
 /// The answer that was given under a request id before.
@@ -80,7 +84,10 @@ impl Change {
     pub(super) fn positions(&self, shipment: &Shipment) -> Vec<EnvironmentPosition> {
         let live = self.heads.iter().filter(|(_, head)| !head.deleted);
         live.map(|(id, head)| {
-            let revision = shipment.heads.get(id).map_or(head.revision, |after| after.revision);
+            let revision = shipment
+                .heads
+                .get(id)
+                .map_or(head.revision, |after| after.revision);
             EnvironmentPosition {
                 environment: id.to_string(),
                 position: Some(Position {
@@ -100,7 +107,8 @@ impl Change {
     ) -> Result<(), Error> {
         let change_set = (!self.operations.is_empty()).then(|| self.change_set());
         let audit = self.audit_entries()?;
-        if change_set.is_none() && audit.is_empty() && shipment.heads.is_empty() && record.is_none() {
+        if change_set.is_none() && audit.is_empty() && shipment.heads.is_empty() && record.is_none()
+        {
             return Ok(());
         }
         let positions: Vec<Value> = self
@@ -121,7 +129,9 @@ impl Change {
         let items = &shipment.items;
         let heads = &shipment.heads;
         let records = u64::from(record.is_some());
-        let (body_hash, response) = record.map(|record| (record.body_hash, record.response)).unzip();
+        let (body_hash, response) = record
+            .map(|record| (record.body_hash, record.response))
+            .unzip();
         let organization = self.authorized.organization();
         let project = self.project;
         let actor = self.actor().to_owned();
@@ -129,16 +139,34 @@ impl Change {
         let (request_id, reason) = (self.common.request_id.clone(), self.common.reason.clone());
         let kept = sqlx::query_file!(
             "src/change/commit.sql",
-            &items.iter().map(|item| item.environment).collect::<Vec<_>>(),
+            &items
+                .iter()
+                .map(|item| item.environment)
+                .collect::<Vec<_>>(),
             &items.iter().map(|item| item.kind).collect::<Vec<_>>(),
-            &items.iter().map(|item| item.key.clone()).collect::<Vec<_>>(),
-            &items.iter().map(|item| heads.get(&item.environment).map_or(0, |head| head.revision)).collect::<Vec<_>>(),
-            &items.iter().map(|item| item.body.clone()).collect::<Vec<_>>() as &[Option<Vec<u8>>],
+            &items
+                .iter()
+                .map(|item| item.key.clone())
+                .collect::<Vec<_>>(),
+            &items
+                .iter()
+                .map(|item| heads.get(&item.environment).map_or(0, |head| head.revision))
+                .collect::<Vec<_>>(),
+            &items
+                .iter()
+                .map(|item| item.body.clone())
+                .collect::<Vec<_>>() as &[Option<Vec<u8>>],
             ITEM_LEVEL,
             &heads.keys().copied().collect::<Vec<_>>(),
             &heads.values().map(|head| head.revision).collect::<Vec<_>>(),
-            &heads.values().map(|head| head.item_count).collect::<Vec<_>>(),
-            &heads.values().map(|head| head.item_bytes).collect::<Vec<_>>(),
+            &heads
+                .values()
+                .map(|head| head.item_count)
+                .collect::<Vec<_>>(),
+            &heads
+                .values()
+                .map(|head| head.item_bytes)
+                .collect::<Vec<_>>(),
             change_set_id,
             organization,
             project,
@@ -148,12 +176,30 @@ impl Change {
             method,
             request_id,
             reason,
-            &audit.iter().map(|entry| entry.environment).collect::<Vec<_>>() as &[Option<Uuid>],
-            &audit.iter().map(|entry| entry.resource.clone()).collect::<Vec<_>>(),
-            &audit.iter().map(|entry| entry.part.clone()).collect::<Vec<_>>(),
-            &audit.iter().map(|entry| entry.before.clone()).collect::<Vec<_>>() as &[Option<String>],
-            &audit.iter().map(|entry| entry.after.clone()).collect::<Vec<_>>() as &[Option<String>],
-            &audit.iter().map(|entry| entry.detail.clone()).collect::<Vec<_>>() as &[Option<String>],
+            &audit
+                .iter()
+                .map(|entry| entry.environment)
+                .collect::<Vec<_>>() as &[Option<Uuid>],
+            &audit
+                .iter()
+                .map(|entry| entry.resource.clone())
+                .collect::<Vec<_>>(),
+            &audit
+                .iter()
+                .map(|entry| entry.part.clone())
+                .collect::<Vec<_>>(),
+            &audit
+                .iter()
+                .map(|entry| entry.before.clone())
+                .collect::<Vec<_>>() as &[Option<String>],
+            &audit
+                .iter()
+                .map(|entry| entry.after.clone())
+                .collect::<Vec<_>>() as &[Option<String>],
+            &audit
+                .iter()
+                .map(|entry| entry.detail.clone())
+                .collect::<Vec<_>>() as &[Option<String>],
             event.as_ref().map(|(name, _)| *name),
             event.as_ref().map(|(_, body)| body.as_str()),
             body_hash,
@@ -185,7 +231,10 @@ impl Change {
     }
 
     fn audit_entries(&self) -> Result<Vec<AuditEntry>, Error> {
-        let operations = self.operations.iter().map(|operation| self.audit_entry(operation));
+        let operations = self
+            .operations
+            .iter()
+            .map(|operation| self.audit_entry(operation));
         let mut entries = operations.collect::<Result<Vec<_>, _>>()?;
         entries.extend(self.audit.iter().cloned());
         Ok(entries)
@@ -215,10 +264,14 @@ impl Change {
 
     fn environment_of(&self, resource: &str) -> Option<Uuid> {
         let inside = |name: &str| {
-            resource.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            resource
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let mut heads = self.heads.iter();
-        heads.find(|(_, head)| inside(&head.name.to_string())).map(|(id, _)| *id)
+        heads
+            .find(|(_, head)| inside(&head.name.to_string()))
+            .map(|(id, _)| *id)
     }
 
     /// Commits. What went wrong here leaves the outcome unknown.

@@ -32,9 +32,14 @@ impl Change {
     async fn dependants(&mut self, shipment: &Shipment) -> Result<Vec<String>, Error> {
         // A part, `{segment}/{number}`, is named by its segment.
         let of_kinds = |kinds: &[ItemKind]| {
-            let items = shipment.items.iter().filter(|item| kinds.iter().any(|kind| item.kind == *kind as i16));
+            let items = shipment
+                .items
+                .iter()
+                .filter(|item| kinds.iter().any(|kind| item.kind == *kind as i16));
             let key = |key: &str| key.split('/').next().unwrap_or_default().to_owned();
-            let named: BTreeSet<(Uuid, String)> = items.map(|item| (item.environment, key(&item.key))).collect();
+            let named: BTreeSet<(Uuid, String)> = items
+                .map(|item| (item.environment, key(&item.key)))
+                .collect();
             named.into_iter().unzip()
         };
         let (flag_environments, flags): (Vec<Uuid>, Vec<String>) = of_kinds(&[ItemKind::Flag]);

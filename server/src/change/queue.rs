@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burgee_proto::types::v1::ErrorReason;
-use tokio::sync::{OwnedMutexGuard, Mutex as FairMutex};
+use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
 
 use crate::error::Error;
 

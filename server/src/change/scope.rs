@@ -142,12 +142,10 @@ async fn lock_project(
     .fetch_optional(&mut *connection)
     .await?
     .ok_or_else(|| Error::not_found(name))?;
-    let environments = sqlx::query_scalar!(
-        "select id from environments where project_id = $1",
-        project
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+    let environments =
+        sqlx::query_scalar!("select id from environments where project_id = $1", project)
+            .fetch_all(&mut *connection)
+            .await?;
     let heads = lock_heads(connection, &environments).await?;
     Ok(Locked {
         project: Some(project),

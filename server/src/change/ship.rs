@@ -58,7 +58,9 @@ impl Change {
             wanted.insert(name, body.clone());
         }
         wanted.retain(|(environment, ..), _| {
-            self.heads.get(environment).is_some_and(|head| !head.deleted)
+            self.heads
+                .get(environment)
+                .is_some_and(|head| !head.deleted)
         });
         self.compare(wanted).await
     }
@@ -68,7 +70,13 @@ impl Change {
         let mut shipment = Shipment::default();
         for (id, head) in self.heads.iter().filter(|(_, head)| head.created) {
             // It begins at revision 1, whether it ships anything or not.
-            shipment.heads.insert(*id, HeadAfter { revision: 1, ..HeadAfter::of(head) });
+            shipment.heads.insert(
+                *id,
+                HeadAfter {
+                    revision: 1,
+                    ..HeadAfter::of(head)
+                },
+            );
         }
         let mut bounded = BTreeSet::new();
         for (name, body) in wanted {
@@ -77,15 +85,23 @@ impl Change {
                 continue;
             }
             let (environment, kind, key) = name;
-            let Some(head) = self.heads.get(&environment) else { continue };
-            let after = shipment.heads.entry(environment).or_insert_with(|| HeadAfter {
-                revision: head.revision + 1,
-                ..HeadAfter::of(head)
-            });
+            let Some(head) = self.heads.get(&environment) else {
+                continue;
+            };
+            let after = shipment
+                .heads
+                .entry(environment)
+                .or_insert_with(|| HeadAfter {
+                    revision: head.revision + 1,
+                    ..HeadAfter::of(head)
+                });
             let size = |body: &Vec<u8>| i64::try_from(body.len()).unwrap_or(i64::MAX);
             after.item_count += i32::from(body.is_some()) - i32::from(before.is_some());
             after.item_bytes += body.as_ref().map_or(0, size) - before.map_or(0, size);
-            if body.as_ref().is_some_and(|body| body.len() > ITEM_BYTES_MAX) {
+            if body
+                .as_ref()
+                .is_some_and(|body| body.len() > ITEM_BYTES_MAX)
+            {
                 return Err(Error::precondition(
                     ErrorReason::LimitExceeded,
                     head.name.to_string(),
@@ -96,14 +112,25 @@ impl Change {
             if kind != ItemKind::AccessKey || before.is_none() {
                 bounded.insert(environment);
             }
-            shipment.items.push(ChangedItem { environment, kind: kind as i16, key, body });
+            shipment.items.push(ChangedItem {
+                environment,
+                kind: kind as i16,
+                key,
+                body,
+            });
         }
-        for (id, after) in shipment.heads.iter().filter(|(id, _)| bounded.contains(*id)) {
+        for (id, after) in shipment
+            .heads
+            .iter()
+            .filter(|(id, _)| bounded.contains(*id))
+        {
             let before = self.heads.get(id).map_or(0, |head| head.item_bytes);
             if after.item_bytes > RULESET_BYTES_MAX && after.item_bytes > before {
                 return Err(Error::precondition(
                     ErrorReason::LimitExceeded,
-                    self.heads.get(id).map_or_else(String::new, |head| head.name.to_string()),
+                    self.heads
+                        .get(id)
+                        .map_or_else(String::new, |head| head.name.to_string()),
                     format!("the environment would ship more than {RULESET_BYTES_MAX} bytes"),
                 ));
             }
@@ -121,9 +148,18 @@ impl Change {
                from unnest($1::uuid[], $2::smallint[], $3::text[]) as w(environment_id, kind, key)
                join environment_items i using (environment_id, kind, key)
                where i.body is not null"#,
-            &wanted.keys().map(|(environment, ..)| *environment).collect::<Vec<_>>(),
-            &wanted.keys().map(|(_, kind, _)| *kind as i16).collect::<Vec<_>>(),
-            &wanted.keys().map(|(.., key)| key.clone()).collect::<Vec<_>>(),
+            &wanted
+                .keys()
+                .map(|(environment, ..)| *environment)
+                .collect::<Vec<_>>(),
+            &wanted
+                .keys()
+                .map(|(_, kind, _)| *kind as i16)
+                .collect::<Vec<_>>(),
+            &wanted
+                .keys()
+                .map(|(.., key)| key.clone())
+                .collect::<Vec<_>>(),
         )
         .fetch_all(self.connection())
         .await?;

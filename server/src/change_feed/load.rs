@@ -42,7 +42,11 @@ pub(super) async fn heads(pool: &PgPool, environments: &[Uuid]) -> Result<Vec<Se
 
 /// Reads what is new since `held`, or everything where that is not known any
 /// more.
-pub(super) async fn read(pool: &PgPool, environment: Uuid, held: Option<Position>) -> Result<Read, Error> {
+pub(super) async fn read(
+    pool: &PgPool,
+    environment: Uuid,
+    held: Option<Position>,
+) -> Result<Read, Error> {
     let since = held.map_or(0, |held| held.revision.cast_signed());
     let epoch = held.map_or(0, |held| held.epoch.cast_signed());
     // Below the floor, or of another epoch: everything, in the same statement.
@@ -86,7 +90,11 @@ pub(super) async fn read(pool: &PgPool, environment: Uuid, held: Option<Position
                 level: u32::try_from(level).map_err(Error::internal)?,
                 body: body.into(),
             })),
-            None => tombstones.push(Tombstone { kind, key, revision }),
+            None => tombstones.push(Tombstone {
+                kind,
+                key,
+                revision,
+            }),
         }
     }
     let environment = environment.to_string();
@@ -99,7 +107,14 @@ pub(super) async fn read(pool: &PgPool, environment: Uuid, held: Option<Position
             removed: tombstones,
             committed_at,
         }),
-        _ => Read::Whole(EnvironmentLoad { environment, position, floor, items, tombstones, committed_at }),
+        _ => Read::Whole(EnvironmentLoad {
+            environment,
+            position,
+            floor,
+            items,
+            tombstones,
+            committed_at,
+        }),
     })
 }
 

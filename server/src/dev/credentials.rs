@@ -74,7 +74,11 @@ impl Credentials {
             let mut text = serde_json::to_string_pretty(self)?;
             text.push('\n');
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(FILE_MODE);
+            options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(FILE_MODE);
             let mut file = options.open(&new)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
@@ -93,15 +97,22 @@ impl Credentials {
             self.admin_token = token.expose().to_owned();
         }
         let environments = seed::environments(app, organization).await?;
-        self.environments.retain(|name, _| environments.contains(name));
+        self.environments
+            .retain(|name, _| environments.contains(name));
         let maker = Maker { app, organization };
         for name in &environments {
             let keys = self.environments.entry(name.clone()).or_default();
             let one = std::slice::from_ref(name);
-            maker.replace(&mut keys.server_key, AccessKeyKind::Server, one).await?;
-            maker.replace(&mut keys.client_key, AccessKeyKind::Client, one).await?;
+            maker
+                .replace(&mut keys.server_key, AccessKeyKind::Server, one)
+                .await?;
+            maker
+                .replace(&mut keys.client_key, AccessKeyKind::Client, one)
+                .await?;
         }
-        maker.replace(&mut self.relay_key, AccessKeyKind::Relay, &environments).await?;
+        maker
+            .replace(&mut self.relay_key, AccessKeyKind::Relay, &environments)
+            .await?;
         Ok(self)
     }
 }
@@ -131,7 +142,9 @@ impl Maker<'_> {
             }),
             ..CreateApiKeyRequest::default()
         };
-        *secret = seed::perform(self.app, self.organization, request).await?.secret;
+        *secret = seed::perform(self.app, self.organization, request)
+            .await?
+            .secret;
         Ok(())
     }
 }
@@ -164,11 +177,17 @@ mod tests {
     fn what_is_kept_is_read_again_and_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Credentials::read(folder.path()).unwrap().is_none());
-        let credentials = Credentials { admin_token: "a".to_owned(), ..Credentials::default() };
+        let credentials = Credentials {
+            admin_token: "a".to_owned(),
+            ..Credentials::default()
+        };
         credentials.write(folder.path()).unwrap();
         let read = Credentials::read(folder.path()).unwrap().unwrap();
         assert_eq!(read.admin_token, "a");
-        let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path().join(FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, FILE_MODE);
         fs::write(folder.path().join(FILE), "{").unwrap();
         assert!(Credentials::read(folder.path()).unwrap().is_none());

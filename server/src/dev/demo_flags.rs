@@ -41,7 +41,8 @@ fn new_checkout() -> DemoFlag {
         flag: Flag {
             key: "new-checkout".to_owned(),
             display_name: "New checkout".to_owned(),
-            description: "The one-page checkout: on for the pro plan, and for 25 % of all others.".to_owned(),
+            description: "The one-page checkout: on for the pro plan, and for 25 % of all others."
+                .to_owned(),
             r#type: FlagType::Boolean.into(),
             client_visible: true,
             ..Flag::default()
@@ -62,7 +63,8 @@ fn button_text() -> DemoFlag {
         flag: Flag {
             key: "checkout-button".to_owned(),
             display_name: "Text of the checkout button".to_owned(),
-            description: "Which of three texts sells best, for those who have the new checkout.".to_owned(),
+            description: "Which of three texts sells best, for those who have the new checkout."
+                .to_owned(),
             r#type: FlagType::String.into(),
             variants: vec![
                 variant("buy-now", text("Buy now")),
@@ -77,7 +79,11 @@ fn button_text() -> DemoFlag {
                 flag_key: "new-checkout".to_owned(),
                 variants: vec!["on".to_owned()],
             }],
-            fallthrough: Some(split(&[("buy-now", 34_000), ("get-it", 33_000), ("order", 33_000)])),
+            fallthrough: Some(split(&[
+                ("buy-now", 34_000),
+                ("get-it", 33_000),
+                ("order", 33_000),
+            ])),
             ..FlagConfig::default()
         },
         enabled_in: BEFORE_PRODUCTION,
@@ -87,7 +93,9 @@ fn button_text() -> DemoFlag {
 /// A segment.
 fn results_per_page() -> DemoFlag {
     let testers = Condition {
-        kind: Some(condition::Kind::Segment(SegmentMatch { keys: vec![SEGMENT.to_owned()] })),
+        kind: Some(condition::Kind::Segment(SegmentMatch {
+            keys: vec![SEGMENT.to_owned()],
+        })),
     };
     let number = |number: f64| Kind::NumberValue(number).into();
     DemoFlag {
@@ -101,7 +109,12 @@ fn results_per_page() -> DemoFlag {
             ..Flag::default()
         },
         config: FlagConfig {
-            rules: vec![rule("beta-testers", "Beta testers see more", testers, "fifty")],
+            rules: vec![rule(
+                "beta-testers",
+                "Beta testers see more",
+                testers,
+                "fifty",
+            )],
             fallthrough: Some(one("ten")),
             ..FlagConfig::default()
         },
@@ -113,8 +126,14 @@ fn results_per_page() -> DemoFlag {
 fn theme() -> DemoFlag {
     let colours = |background: &str, text: &str| {
         let colour = |colour: &str| Value::from(Kind::StringValue(colour.to_owned()));
-        let fields = [("background".to_owned(), colour(background)), ("text".to_owned(), colour(text))];
-        Kind::StructValue(Struct { fields: fields.into() }).into()
+        let fields = [
+            ("background".to_owned(), colour(background)),
+            ("text".to_owned(), colour(text)),
+        ];
+        Kind::StructValue(Struct {
+            fields: fields.into(),
+        })
+        .into()
     };
     DemoFlag {
         flag: Flag {
@@ -143,11 +162,17 @@ fn theme() -> DemoFlag {
 }
 
 fn variant(key: &str, value: Value) -> Variant {
-    Variant { key: key.to_owned(), value: Some(value), ..Variant::default() }
+    Variant {
+        key: key.to_owned(),
+        value: Some(value),
+        ..Variant::default()
+    }
 }
 
 fn one(variant: &str) -> Serve {
-    Serve { kind: Some(serve::Kind::Variant(variant.to_owned())) }
+    Serve {
+        kind: Some(serve::Kind::Variant(variant.to_owned())),
+    }
 }
 
 /// Weights in thousandths of a percent.
@@ -156,7 +181,12 @@ fn split(parts: &[(&str, i32)]) -> Serve {
         variant: (*variant).to_owned(),
         weight: *weight,
     });
-    Serve { kind: Some(serve::Kind::Split(Split { parts: parts.collect(), ..Split::default() })) }
+    Serve {
+        kind: Some(serve::Kind::Split(Split {
+            parts: parts.collect(),
+            ..Split::default()
+        })),
+    }
 }
 
 fn rule(id: &str, display_name: &str, condition: Condition, variant: &str) -> FlagRule {

@@ -22,7 +22,10 @@ pub fn lines(address: SocketAddr, credentials: &Credentials) -> String {
 }
 
 fn write_keys(text: &mut String, credentials: &Credentials) -> std::fmt::Result {
-    writeln!(text, "\nDevelopment keys; `burgee-server serve` refuses them.\n")?;
+    writeln!(
+        text,
+        "\nDevelopment keys; `burgee-server serve` refuses them.\n"
+    )?;
     writeln!(text, "  admin token   {}", credentials.admin_token)?;
     writeln!(text, "  relay key     {}", credentials.relay_key)?;
     for (environment, keys) in &credentials.environments {
@@ -71,7 +74,10 @@ fn write_commands(
     ];
     for (what, credential, message, method) in commands {
         writeln!(text, "# {what}")?;
-        writeln!(text, "{grpcurl} -plaintext -H 'authorization: Bearer {credential}' \\")?;
+        writeln!(
+            text,
+            "{grpcurl} -plaintext -H 'authorization: Bearer {credential}' \\"
+        )?;
         writeln!(text, "  -d '{message}' \\\n  {address} {method}\n")?;
     }
     Ok(())
@@ -97,7 +103,10 @@ mod tests {
 
     #[test]
     fn every_command_names_its_credential_and_its_address() {
-        let keys = EnvironmentKeys { server_key: "SERVER".to_owned(), client_key: "CLIENT".to_owned() };
+        let keys = EnvironmentKeys {
+            server_key: "SERVER".to_owned(),
+            client_key: "CLIENT".to_owned(),
+        };
         let credentials = Credentials {
             admin_token: "ADMIN".to_owned(),
             relay_key: "RELAY".to_owned(),
@@ -106,7 +115,11 @@ mod tests {
         let text = lines("127.0.0.1:4321".parse().unwrap(), &credentials);
         assert_eq!(text.matches("Bearer ADMIN' ").count(), 2, "{text}");
         assert_eq!(text.matches("Bearer SERVER' ").count(), 2, "{text}");
-        assert_eq!(text.matches("  127.0.0.1:4321 burgee.").count(), 4, "{text}");
+        assert_eq!(
+            text.matches("  127.0.0.1:4321 burgee.").count(),
+            4,
+            "{text}"
+        );
         assert!(text.contains("RELAY") && text.contains("CLIENT"), "{text}");
     }
 }

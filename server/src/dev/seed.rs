@@ -160,11 +160,19 @@ async fn configured_flag(app: &App, organization: Uuid, demo: DemoFlag) -> Resul
         let name = format!("{}/flags/{key}", environment_name(environment));
         let request = GetFlagConfigRequest { name: name.clone() };
         let config = list_flags::get_flag_config(app, &authorized(organization), request).await?;
-        let etag = config.flag_config.map(|config| config.etag).unwrap_or_default();
+        let etag = config
+            .flag_config
+            .map(|config| config.etag)
+            .unwrap_or_default();
         let targeting = UpdateFlagConfigRequest {
-            flag_config: Some(FlagConfig { name: name.clone(), ..demo.config.clone() }),
+            flag_config: Some(FlagConfig {
+                name: name.clone(),
+                ..demo.config.clone()
+            }),
             update_mask: Some(FieldMask {
-                paths: ["prerequisites", "targets", "rules", "fallthrough"].map(str::to_owned).to_vec(),
+                paths: ["prerequisites", "targets", "rules", "fallthrough"]
+                    .map(str::to_owned)
+                    .to_vec(),
             }),
             etag,
             ..UpdateFlagConfigRequest::default()

@@ -21,12 +21,18 @@ impl Mutation for CreateEnvironmentRequest {
     mutation_fields!(CreateEnvironmentResponse);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environments(ProjectName::parse("parent", &self.parent)?))
+        Ok(Scope::Environments(ProjectName::parse(
+            "parent",
+            &self.parent,
+        )?))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<CreateEnvironmentResponse, Error> {
         let project = ProjectName::parse("parent", &self.parent)?;
-        let given = self.environment.clone().ok_or_else(|| Error::invalid("environment", "give the environment"))?;
+        let given = self
+            .environment
+            .clone()
+            .ok_or_else(|| Error::invalid("environment", "give the environment"))?;
         let environment = Environment {
             key: given.key,
             display_name: given.display_name,
@@ -37,11 +43,18 @@ impl Mutation for CreateEnvironmentRequest {
         check(&environment)?;
         let name = project.environment(&environment.key);
         if change.environment(&name).is_ok() {
-            return Err(Error::Exists { resource: name.to_string() });
+            return Err(Error::Exists {
+                resource: name.to_string(),
+            });
         }
         if change.heads().len() >= ENVIRONMENTS_MAX {
-            let description = format!("the project has {ENVIRONMENTS_MAX} environments; delete one first");
-            return Err(Error::precondition(ErrorReason::LimitExceeded, project, description));
+            let description =
+                format!("the project has {ENVIRONMENTS_MAX} environments; delete one first");
+            return Err(Error::precondition(
+                ErrorReason::LimitExceeded,
+                project,
+                description,
+            ));
         }
         let from = source(change, &project, &self.copy_from)?;
         let stored = insert(change, environment).await?;
@@ -50,7 +63,10 @@ impl Mutation for CreateEnvironmentRequest {
         flags::copy::into_environment(change, stored.id, from).await?;
         segments::copy::into_environment(change, stored.id, from).await?;
         record(change, &name, None, Some(stored.message.clone()));
-        let position = Position { epoch: change.epoch(), revision: 1 };
+        let position = Position {
+            epoch: change.epoch(),
+            revision: 1,
+        };
         Ok(CreateEnvironmentResponse {
             environment: Some(show(&name, &stored, position)),
             ..CreateEnvironmentResponse::default()
@@ -65,12 +81,18 @@ fn source(change: &Change, project: &ProjectName, name: &str) -> Result<Option<U
     }
     let name = EnvironmentName::parse("copy_from", name)?;
     if name.project() != *project {
-        return Err(Error::invalid("copy_from", format!("give an environment of {project}")));
+        return Err(Error::invalid(
+            "copy_from",
+            format!("give an environment of {project}"),
+        ));
     }
     change.environment(&name).map(Some)
 }
 
-async fn insert(change: &mut Change, environment: Environment) -> Result<Stored<Environment>, Error> {
+async fn insert(
+    change: &mut Change,
+    environment: Environment,
+) -> Result<Stored<Environment>, Error> {
     let stored = Stored {
         id: Uuid::new_v4(),
         environment: None,

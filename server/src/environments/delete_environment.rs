@@ -14,7 +14,9 @@ impl Mutation for DeleteEnvironmentRequest {
     mutation_fields!(DeleteEnvironmentResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environments(EnvironmentName::parse("name", &self.name)?.project()))
+        Ok(Scope::Environments(
+            EnvironmentName::parse("name", &self.name)?.project(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<DeleteEnvironmentResponse, Error> {

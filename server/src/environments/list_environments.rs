@@ -75,5 +75,8 @@ pub async fn list_environments(
         environments.push(show(&name, &stored, position(row.epoch, row.revision)));
     }
     let next_page_token = page.cut(&mut environments, |environment| environment.key.clone());
-    Ok(ListEnvironmentsResponse { environments, next_page_token })
+    Ok(ListEnvironmentsResponse {
+        environments,
+        next_page_token,
+    })
 }

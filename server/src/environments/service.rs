@@ -2,7 +2,10 @@
 
 use burgee_proto::admin::v1::environment_service_server::EnvironmentService;
 use burgee_proto::admin::v1::{
-    CreateEnvironmentRequest, CreateEnvironmentResponse, DeleteEnvironmentRequest, DeleteEnvironmentResponse, GetEnvironmentRequest, GetEnvironmentResponse, ListEnvironmentsRequest, ListEnvironmentsResponse, UpdateEnvironmentRequest, UpdateEnvironmentResponse,
+    CreateEnvironmentRequest, CreateEnvironmentResponse, DeleteEnvironmentRequest,
+    DeleteEnvironmentResponse, GetEnvironmentRequest, GetEnvironmentResponse,
+    ListEnvironmentsRequest, ListEnvironmentsResponse, UpdateEnvironmentRequest,
+    UpdateEnvironmentResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -24,7 +27,9 @@ impl EnvironmentService for Service {
         request: Request<GetEnvironmentRequest>,
     ) -> Result<Response<GetEnvironmentResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_environments::get_environment(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_environments::get_environment(&self.app, &authorized, request.into_inner())
+                .await?;
         Ok(Response::new(response))
     }
 
@@ -33,7 +38,9 @@ impl EnvironmentService for Service {
         request: Request<ListEnvironmentsRequest>,
     ) -> Result<Response<ListEnvironmentsResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_environments::list_environments(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_environments::list_environments(&self.app, &authorized, request.into_inner())
+                .await?;
         Ok(Response::new(response))
     }
 

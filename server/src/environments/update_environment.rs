@@ -12,7 +12,10 @@ use crate::names::EnvironmentName;
 const CHANGEABLE: &[&str] = &["display_name", "description", "protected"];
 
 fn name(request: &UpdateEnvironmentRequest) -> Result<EnvironmentName, Error> {
-    let name = request.environment.as_ref().map_or("", |environment| &environment.name);
+    let name = request
+        .environment
+        .as_ref()
+        .map_or("", |environment| &environment.name);
     EnvironmentName::parse("environment.name", name)
 }
 
@@ -31,7 +34,10 @@ impl Mutation for UpdateEnvironmentRequest {
         stored.demand_etag(&name, &change.common.etag)?;
         let update = self.environment.clone().unwrap_or_default();
         let mask = self.update_mask.as_ref();
-        let merged = change.app.descriptors.merge(&stored.message, &update, mask, CHANGEABLE)?;
+        let merged = change
+            .app
+            .descriptors
+            .merge(&stored.message, &update, mask, CHANGEABLE)?;
         check(&merged)?;
         let mut after = stored.clone();
         if merged != stored.message {
@@ -50,7 +56,12 @@ impl Mutation for UpdateEnvironmentRequest {
             )
             .execute(change.connection())
             .await?;
-            record(change, &name, Some(stored.message), Some(after.message.clone()));
+            record(
+                change,
+                &name,
+                Some(stored.message),
+                Some(after.message.clone()),
+            );
         }
         Ok(UpdateEnvironmentResponse {
             environment: Some(show(&name, &after, position)),

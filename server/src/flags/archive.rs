@@ -17,7 +17,9 @@ impl Mutation for ArchiveFlagRequest {
     mutation_fields!(ArchiveFlagResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Project(FlagName::parse("name", &self.name)?.project()))
+        Ok(Scope::Project(
+            FlagName::parse("name", &self.name)?.project(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<ArchiveFlagResponse, Error> {
@@ -36,7 +38,9 @@ impl Mutation for RestoreFlagRequest {
     mutation_fields!(RestoreFlagResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Project(FlagName::parse("name", &self.name)?.project()))
+        Ok(Scope::Project(
+            FlagName::parse("name", &self.name)?.project(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<RestoreFlagResponse, Error> {
@@ -56,7 +60,11 @@ async fn set_archived(
     let name = FlagName::parse("name", name)?;
     let etag = change.common.etag.clone();
     let entry = change.load_flag(&name.flag, &name).await?;
-    let stored = entry.definition.before.as_ref().ok_or_else(|| Error::not_found(&name))?;
+    let stored = entry
+        .definition
+        .before
+        .as_ref()
+        .ok_or_else(|| Error::not_found(&name))?;
     stored.check_etag(&name, &etag)?;
     let before = stored.message.clone();
     let after = Flag {

@@ -19,13 +19,19 @@ use crate::texts::Violations;
 /// # Errors
 /// [`Error::Invalid`] naming the field under `flag_config`, or
 /// [`Error::Precondition`] for a cycle.
-pub async fn check(change: &mut Change, name: &FlagConfigName, environment: Uuid) -> Result<(), Error> {
+pub async fn check(
+    change: &mut Change,
+    name: &FlagConfigName,
+    environment: Uuid,
+) -> Result<(), Error> {
     let Some(entry) = change.flags.0.get(&name.flag) else {
         return Ok(());
     };
     let slot = entry.configs.get(&environment);
     let config = slot.and_then(|slot| slot.after.clone());
-    let before = slot.and_then(|slot| slot.before.as_ref()).map(|stored| stored.message.clone());
+    let before = slot
+        .and_then(|slot| slot.before.as_ref())
+        .map(|stored| stored.message.clone());
     let (Some(flag), Some(config)) = (entry.definition.after.clone(), config) else {
         return Ok(());
     };
@@ -57,12 +63,16 @@ pub async fn check_all(change: &mut Change, name: &FlagName, fresh: bool) -> Res
         .filter_map(|(environment, slot)| Some((*environment, slot.after.clone()?)))
         .collect();
     for (environment, config) in configs {
-        let Some(head) = change.heads.get(&environment) else { continue };
+        let Some(head) = change.heads.get(&environment) else {
+            continue;
+        };
         let config_name = head.name.flag(&name.flag);
         let unfit = |error: Error| match error {
             Error::Invalid(violations) => {
                 let what = violations.into_iter().next();
-                let what = what.map_or_else(String::new, |first| format!("{}: {}", first.field, first.description));
+                let what = what.map_or_else(String::new, |first| {
+                    format!("{}: {}", first.field, first.description)
+                });
                 let description = format!("{config_name} would no longer be sound: {what}");
                 Error::precondition(ErrorReason::InvalidField, &config_name, description)
             }
@@ -70,7 +80,9 @@ pub async fn check_all(change: &mut Change, name: &FlagName, fresh: bool) -> Res
         };
         check_alone(&flag, &config).map_err(unfit)?;
         if fresh && !config.prerequisites.is_empty() {
-            check_prerequisites(change, &config_name, environment, &config).await.map_err(unfit)?;
+            check_prerequisites(change, &config_name, environment, &config)
+                .await
+                .map_err(unfit)?;
         }
         if fresh {
             check_segments(change, &config).await.map_err(unfit)?;
@@ -83,10 +95,17 @@ pub async fn check_all(change: &mut Change, name: &FlagName, fresh: bool) -> Res
 /// keep to the same rules: they may be enabled at any time.
 fn check_alone(flag: &Flag, config: &FlagConfig) -> Result<(), Error> {
     let mut all_rules = config.clone();
-    all_rules.rules.iter_mut().for_each(|rule| rule.disabled = false);
+    all_rules
+        .rules
+        .iter_mut()
+        .for_each(|rule| rule.disabled = false);
     let mut violations = Violations::default();
     for (at, rule) in config.rules.iter().enumerate() {
-        violations.require(rule.rule.is_some(), format!("rules[{at}].rule"), "give the rule");
+        violations.require(
+            rule.rule.is_some(),
+            format!("rules[{at}].rule"),
+            "give the rule",
+        );
         violations.display_name(format!("rules[{at}].display_name"), &rule.display_name);
         violations.description(format!("rules[{at}].description"), &rule.description);
     }
@@ -103,7 +122,10 @@ fn check_alone(flag: &Flag, config: &FlagConfig) -> Result<(), Error> {
 
 /// A path of the shipped flag as a path of the configuration.
 fn config_path(field: &str) -> String {
-    match field.strip_prefix("rules[").and_then(|rest| rest.split_once(']')) {
+    match field
+        .strip_prefix("rules[")
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some((at, rest)) => format!("rules[{at}].rule{rest}"),
         None => field.to_owned(),
     }
@@ -129,9 +151,14 @@ async fn check_prerequisites(
     let mut violations = Violations::default();
     for (at, prerequisite) in config.prerequisites.iter().enumerate() {
         let field = format!("flag_config.prerequisites[{at}]");
-        let flag = known.get(&prerequisite.flag_key).and_then(|entry| entry.definition.after.as_ref());
+        let flag = known
+            .get(&prerequisite.flag_key)
+            .and_then(|entry| entry.definition.after.as_ref());
         let Some(flag) = flag.filter(|flag| flag.archive_time.is_none()) else {
-            let description = format!("there is no flag {:?} that is not archived", prerequisite.flag_key);
+            let description = format!(
+                "there is no flag {:?} that is not archived",
+                prerequisite.flag_key
+            );
             violations.require(false, format!("{field}.flag_key"), description);
             continue;
         };
@@ -142,7 +169,11 @@ async fn check_prerequisites(
                 format!("the flag {:?} has no variant {variant:?}", flag.key),
             );
         }
-        violations.require(!prerequisite.variants.is_empty(), format!("{field}.variants"), "name at least one");
+        violations.require(
+            !prerequisite.variants.is_empty(),
+            format!("{field}.variants"),
+            "name at least one",
+        );
     }
     violations.finish()?;
 
@@ -154,7 +185,10 @@ async fn check_prerequisites(
     )
     .fetch_all(change.connection())
     .await?;
-    let mut graph: BTreeMap<String, Vec<String>> = rows.into_iter().map(|row| (row.key, row.prerequisites)).collect();
+    let mut graph: BTreeMap<String, Vec<String>> = rows
+        .into_iter()
+        .map(|row| (row.key, row.prerequisites))
+        .collect();
     graph.insert(name.flag.clone(), wanted);
     check_graph(&graph, name)
 }
@@ -174,7 +208,10 @@ fn check_graph(graph: &BTreeMap<String, Vec<String>>, name: &FlagConfigName) -> 
             }
             path.insert(key);
             let Some(child) = below.get(next) else {
-                let longest = below.iter().filter_map(|child| lengths.get(child.as_str())).max();
+                let longest = below
+                    .iter()
+                    .filter_map(|child| lengths.get(child.as_str()))
+                    .max();
                 lengths.insert(key, longest.map_or(0, |length| length + 1));
                 path.remove(key);
                 continue;
@@ -190,7 +227,10 @@ fn check_graph(graph: &BTreeMap<String, Vec<String>>, name: &FlagConfigName) -> 
             stack.push((child, 0));
         }
     }
-    if lengths.values().any(|length| *length > PREREQUISITE_CHAIN_MAX) {
+    if lengths
+        .values()
+        .any(|length| *length > PREREQUISITE_CHAIN_MAX)
+    {
         return Err(Error::precondition(
             ErrorReason::LimitExceeded,
             name,
@@ -221,7 +261,10 @@ async fn check_segments(change: &mut Change, config: &FlagConfig) -> Result<(), 
         return Ok(());
     };
     let uses = |rule: &burgee_proto::admin::v1::FlagRule| {
-        let only = FlagConfig { rules: vec![rule.clone()], ..FlagConfig::default() };
+        let only = FlagConfig {
+            rules: vec![rule.clone()],
+            ..FlagConfig::default()
+        };
         references::segments(&only).contains(missing)
     };
     let at = config.rules.iter().position(uses).unwrap_or_default();
@@ -243,7 +286,10 @@ mod tests {
 
     fn graph(edges: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
         let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-        edges.iter().map(|(key, below)| ((*key).to_owned(), own(below))).collect()
+        edges
+            .iter()
+            .map(|(key, below)| ((*key).to_owned(), own(below)))
+            .collect()
     }
 
     fn name() -> FlagConfigName {
@@ -261,7 +307,9 @@ mod tests {
         FlagRule {
             rule: Some(Rule {
                 id: id.to_owned(),
-                condition: Some(Condition { kind: Some(condition::Kind::Clause(clause)) }),
+                condition: Some(Condition {
+                    kind: Some(condition::Kind::Clause(clause)),
+                }),
                 serve: Some(Serve { kind: Some(serve) }),
                 ..Rule::default()
             }),
@@ -275,7 +323,11 @@ mod tests {
             value: Some(Value::from(true)),
             ..Variant::default()
         };
-        Flag { r#type: FlagType::Boolean.into(), variants: vec![on], ..Flag::default() }
+        Flag {
+            r#type: FlagType::Boolean.into(),
+            variants: vec![on],
+            ..Flag::default()
+        }
     }
 
     #[track_caller]
@@ -288,20 +340,35 @@ mod tests {
 
     #[test]
     fn limits_are_named_by_their_fields() {
-        let rules = |rules: Vec<FlagRule>| FlagConfig { rules, ..FlagConfig::default() };
+        let rules = |rules: Vec<FlagRule>| FlagConfig {
+            rules,
+            ..FlagConfig::default()
+        };
         let plain = |id: &str| rule(id, Operator::Equals, &["x"]);
         assert!(check_alone(&flag(), &rules(vec![plain("a"), plain("b")])).is_ok());
-        refuses("flag_config.rules[1].rule.id", &rules(vec![plain("a"), plain("a")]));
+        refuses(
+            "flag_config.rules[1].rule.id",
+            &rules(vec![plain("a"), plain("a")]),
+        );
         let many = (0..201).map(|number| plain(&number.to_string())).collect();
         refuses("flag_config.rules", &rules(many));
         let long = rule("a", Operator::Equals, &["x"; 1_001]);
-        refuses("flag_config.rules[0].rule.condition.clause.values", &rules(vec![long]));
+        refuses(
+            "flag_config.rules[0].rule.condition.clause.values",
+            &rules(vec![long]),
+        );
         let target = Target {
             variant: "on".to_owned(),
             keys: vec!["k".to_owned(); 5_001],
             ..Target::default()
         };
-        refuses("flag_config.targets", &FlagConfig { targets: vec![target], ..FlagConfig::default() });
+        refuses(
+            "flag_config.targets",
+            &FlagConfig {
+                targets: vec![target],
+                ..FlagConfig::default()
+            },
+        );
         let large = "x".repeat(300 * 1024);
         let large = rule("a", Operator::Equals, &[large.as_str()]);
         refuses("flag_config", &rules(vec![large]));
@@ -310,9 +377,18 @@ mod tests {
     #[test]
     fn a_disabled_rule_keeps_to_the_same() {
         let pattern = rule("a", Operator::Matches, &["(?=a)"]);
-        let rules = vec![FlagRule { disabled: true, ..pattern }];
-        let config = FlagConfig { rules, ..FlagConfig::default() };
-        refuses("flag_config.rules[0].rule.condition.clause.values[0]", &config);
+        let rules = vec![FlagRule {
+            disabled: true,
+            ..pattern
+        }];
+        let config = FlagConfig {
+            rules,
+            ..FlagConfig::default()
+        };
+        refuses(
+            "flag_config.rules[0].rule.condition.clause.values[0]",
+            &config,
+        );
     }
 
     #[test]
@@ -340,7 +416,9 @@ mod tests {
     #[test]
     fn a_chain_ends_at_its_limit() {
         let chain = |length: usize| -> BTreeMap<String, Vec<String>> {
-            (0..length).map(|at| (format!("f{at:03}"), vec![format!("f{:03}", at + 1)])).collect()
+            (0..length)
+                .map(|at| (format!("f{at:03}"), vec![format!("f{:03}", at + 1)]))
+                .collect()
         };
         assert!(check_graph(&chain(PREREQUISITE_CHAIN_MAX), &name()).is_ok());
         assert!(check_graph(&chain(PREREQUISITE_CHAIN_MAX + 1), &name()).is_err());

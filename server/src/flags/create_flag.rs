@@ -22,7 +22,10 @@ impl Mutation for CreateFlagRequest {
 
     async fn apply(&self, change: &mut Change) -> Result<CreateFlagResponse, Error> {
         let project = ProjectName::parse("parent", &self.parent)?;
-        let flag = self.flag.clone().ok_or_else(|| Error::invalid("flag", "give the flag"))?;
+        let flag = self
+            .flag
+            .clone()
+            .ok_or_else(|| Error::invalid("flag", "give the flag"))?;
         names::check_key("flag.key", &flag.key)?;
         let name = project.flag(&flag.key);
         check_key_is_free(change, &project, &flag.key).await?;
@@ -39,7 +42,11 @@ impl Mutation for CreateFlagRequest {
 }
 
 /// The unique index would refuse it too; this names the flag that has the key.
-async fn check_key_is_free(change: &mut Change, project: &ProjectName, key: &str) -> Result<(), Error> {
+async fn check_key_is_free(
+    change: &mut Change,
+    project: &ProjectName,
+    key: &str,
+) -> Result<(), Error> {
     let id = change.project()?;
     let taken = sqlx::query_scalar!(
         "select key from flags where project_id = $1 and lower(key) = lower($2)",
@@ -49,7 +56,9 @@ async fn check_key_is_free(change: &mut Change, project: &ProjectName, key: &str
     .fetch_optional(change.connection())
     .await?;
     match taken {
-        Some(taken) => Err(Error::Exists { resource: project.flag(&taken).to_string() }),
+        Some(taken) => Err(Error::Exists {
+            resource: project.flag(&taken).to_string(),
+        }),
         None => Ok(()),
     }
 }

@@ -38,7 +38,11 @@ pub async fn check(change: &mut Change, name: &FlagName) -> Result<(), Error> {
     let Some(entry) = change.flags.0.get(&name.flag) else {
         return Ok(());
     };
-    let before = entry.definition.before.as_ref().map(|stored| stored.message.clone());
+    let before = entry
+        .definition
+        .before
+        .as_ref()
+        .map(|stored| stored.message.clone());
     let Some(flag) = entry.definition.after.clone() else {
         let archived = before.is_some_and(|flag| flag.archive_time.is_some());
         return archived.then_some(()).ok_or_else(|| {
@@ -86,13 +90,24 @@ fn check_alone(flag: &Flag, before: Option<&Flag>) -> Result<(), Error> {
             format!("give JSON of at most {JSON_VALUE_BYTES_MAX} bytes, nested at most {JSON_DEPTH_MAX} deep"),
         );
     }
-    violations.require(flag.links.len() <= LINKS_MAX, "links", format!("at most {LINKS_MAX} links"));
+    violations.require(
+        flag.links.len() <= LINKS_MAX,
+        "links",
+        format!("at most {LINKS_MAX} links"),
+    );
     for (at, link) in flag.links.iter().enumerate().take(LINKS_MAX) {
         violations.display_name(format!("links[{at}].title"), &link.title);
         let good = (link.url.starts_with("https://") || link.url.starts_with("http://"))
             && link.url.len() <= URL_MAX
-            && !link.url.chars().any(|character| character.is_control() || character == ' ');
-        violations.require(good, format!("links[{at}].url"), "give an http or https address");
+            && !link
+                .url
+                .chars()
+                .any(|character| character.is_control() || character == ' ');
+        violations.require(
+            good,
+            format!("links[{at}].url"),
+            "give an http or https address",
+        );
     }
     let kind = FlagType::try_from(flag.r#type).unwrap_or_default();
     violations.require(
@@ -101,7 +116,11 @@ fn check_alone(flag: &Flag, before: Option<&Flag>) -> Result<(), Error> {
         "give FLAG_TYPE_BOOLEAN, _STRING, _NUMBER or _JSON",
     );
     let same_type = before.is_none_or(|before| before.r#type == flag.r#type);
-    violations.require(same_type, "type", "a flag keeps its type; make another flag");
+    violations.require(
+        same_type,
+        "type",
+        "a flag keeps its type; make another flag",
+    );
     check_variants(&mut violations, kind, &flag.variants)?;
     violations.finish()
 }
@@ -112,7 +131,11 @@ fn check_variants(
     variants: &[Variant],
 ) -> Result<(), Error> {
     let count = variants.len();
-    violations.require(count <= VARIANTS_MAX, "variants", format!("at most {VARIANTS_MAX} variants"));
+    violations.require(
+        count <= VARIANTS_MAX,
+        "variants",
+        format!("at most {VARIANTS_MAX} variants"),
+    );
     let mut keys = BTreeSet::new();
     for (at, variant) in variants.iter().enumerate().take(VARIANTS_MAX) {
         let field = format!("variants[{at}]");
@@ -129,17 +152,28 @@ fn check_variants(
         violations.require(
             is_of_type(kind, value),
             format!("{field}.value"),
-            format!("give a value of the flag's type, {}, nested at most {JSON_DEPTH_MAX} deep", kind.as_str_name()),
+            format!(
+                "give a value of the flag's type, {}, nested at most {JSON_DEPTH_MAX} deep",
+                kind.as_str_name()
+            ),
         );
-        let bytes = variant.value.as_ref().map_or(0, prost::Message::encoded_len);
-        violations.require(bytes <= JSON_VALUE_BYTES_MAX, format!("{field}.value"), format!("at most {JSON_VALUE_BYTES_MAX} bytes"));
+        let bytes = variant
+            .value
+            .as_ref()
+            .map_or(0, prost::Message::encoded_len);
+        violations.require(
+            bytes <= JSON_VALUE_BYTES_MAX,
+            format!("{field}.value"),
+            format!("at most {JSON_VALUE_BYTES_MAX} bytes"),
+        );
     }
     Ok(())
 }
 
 fn is_of_type(kind: FlagType, value: Option<&Kind>) -> bool {
     match (kind, value) {
-        (FlagType::Boolean, Some(Kind::BoolValue(_))) | (FlagType::String, Some(Kind::StringValue(_))) => true,
+        (FlagType::Boolean, Some(Kind::BoolValue(_)))
+        | (FlagType::String, Some(Kind::StringValue(_))) => true,
         (FlagType::Number, Some(Kind::NumberValue(number))) => number.is_finite(),
         (FlagType::Json, Some(value)) => is_json(value, 1),
         _ => false,
@@ -220,7 +254,8 @@ async fn check_no_dependants(
                 Some(_) => ErrorReason::VariantInUse,
                 None => ErrorReason::PrerequisiteInUse,
             };
-            let description = format!("{subject} has the flag as a prerequisite; change that first");
+            let description =
+                format!("{subject} has the flag as a prerequisite; change that first");
             return Err(Error::precondition(reason, subject, description));
         }
     }
@@ -235,16 +270,35 @@ async fn check_removed_variants(
     before: &Flag,
     after: &Flag,
 ) -> Result<(), Error> {
-    let kept: BTreeSet<&str> = after.variants.iter().map(|variant| variant.key.as_str()).collect();
-    let removed = before.variants.iter().filter(|variant| !kept.contains(variant.key.as_str()));
+    let kept: BTreeSet<&str> = after
+        .variants
+        .iter()
+        .map(|variant| variant.key.as_str())
+        .collect();
+    let removed = before
+        .variants
+        .iter()
+        .filter(|variant| !kept.contains(variant.key.as_str()));
     for variant in removed {
         let configs = change.flags.0.get(&name.flag).map(|entry| &entry.configs);
         for (environment, slot) in configs.into_iter().flatten() {
-            let place = slot.after.as_ref().and_then(|config| references::use_of_variant(config, &variant.key));
-            let (Some(place), Some(head)) = (place, change.heads.get(environment)) else { continue };
+            let place = slot
+                .after
+                .as_ref()
+                .and_then(|config| references::use_of_variant(config, &variant.key));
+            let (Some(place), Some(head)) = (place, change.heads.get(environment)) else {
+                continue;
+            };
             let subject = head.name.flag(&name.flag);
-            let description = format!("{subject} uses the variant {} in {place}; change that first", variant.key);
-            return Err(Error::precondition(ErrorReason::VariantInUse, subject, description));
+            let description = format!(
+                "{subject} uses the variant {} in {place}; change that first",
+                variant.key
+            );
+            return Err(Error::precondition(
+                ErrorReason::VariantInUse,
+                subject,
+                description,
+            ));
         }
         check_no_dependants(change, name, Some(&variant.key)).await?;
     }
@@ -256,9 +310,11 @@ mod tests {
     use super::*;
 
     fn nested(depth: usize) -> Kind {
-        let around = |inner: Kind| Kind::StructValue(Struct {
-            fields: [("a".to_owned(), Value::from(inner))].into(),
-        });
+        let around = |inner: Kind| {
+            Kind::StructValue(Struct {
+                fields: [("a".to_owned(), Value::from(inner))].into(),
+            })
+        };
         (0..depth).fold(Kind::BoolValue(true), |inner, _| around(inner))
     }
 
@@ -270,10 +326,20 @@ mod tests {
 
     #[test]
     fn what_json_cannot_say_is_found_wherever_it_is() {
-        let list = |value: Value| Kind::ListValue(prost_types::ListValue { values: vec![value] });
-        for bad in [Value::from(f64::NAN), Value::from(f64::INFINITY), Value { kind: None }] {
+        let list = |value: Value| {
+            Kind::ListValue(prost_types::ListValue {
+                values: vec![value],
+            })
+        };
+        for bad in [
+            Value::from(f64::NAN),
+            Value::from(f64::INFINITY),
+            Value { kind: None },
+        ] {
             assert!(!is_json(&list(bad.clone()), 1));
-            let metadata = Struct { fields: [("a".to_owned(), bad)].into() };
+            let metadata = Struct {
+                fields: [("a".to_owned(), bad)].into(),
+            };
             assert!(!is_json_object(&metadata, 1));
         }
     }

@@ -12,14 +12,20 @@ impl Mutation for DeleteFlagRequest {
     mutation_fields!(DeleteFlagResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Project(FlagName::parse("name", &self.name)?.project()))
+        Ok(Scope::Project(
+            FlagName::parse("name", &self.name)?.project(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<DeleteFlagResponse, Error> {
         let name = FlagName::parse("name", &self.name)?;
         let etag = change.common.etag.clone();
         let entry = change.load_flag(&name.flag, &name).await?;
-        let stored = entry.definition.before.as_ref().ok_or_else(|| Error::not_found(&name))?;
+        let stored = entry
+            .definition
+            .before
+            .as_ref()
+            .ok_or_else(|| Error::not_found(&name))?;
         stored.demand_etag(&name, &etag)?;
         let operation = FlagChange {
             before: Some(stored.message.clone()),

@@ -37,10 +37,20 @@ pub async fn get_flag(
     let mut connection = app.pools.read.acquire().await?;
     let project = projects::id(&mut connection, authorized, &name.project()).await?;
     let project = project.ok_or_else(|| Error::not_found(&name))?;
-    let mut flags = store::read(&mut connection, project, Some(std::slice::from_ref(&name.flag)), &[]).await?;
-    let stored = flags.remove(&name.flag).and_then(|entry| entry.definition.before);
+    let mut flags = store::read(
+        &mut connection,
+        project,
+        Some(std::slice::from_ref(&name.flag)),
+        &[],
+    )
+    .await?;
+    let stored = flags
+        .remove(&name.flag)
+        .and_then(|entry| entry.definition.before);
     let stored = stored.ok_or_else(|| Error::not_found(&name))?;
-    Ok(GetFlagResponse { flag: Some(show::flag(&name, &stored)) })
+    Ok(GetFlagResponse {
+        flag: Some(show::flag(&name, &stored)),
+    })
 }
 
 /// Gives one configuration.
@@ -58,9 +68,15 @@ pub async fn get_flag_config(
     let (project, environment) = found.ok_or_else(|| Error::not_found(&name))?;
     let keys = std::slice::from_ref(&name.flag);
     let mut flags = store::read(&mut connection, project, Some(keys), &[environment]).await?;
-    let config = flags.remove(&name.flag).and_then(|mut entry| entry.configs.remove(&environment));
-    let stored = config.and_then(|slot| slot.before).ok_or_else(|| Error::not_found(&name))?;
-    Ok(GetFlagConfigResponse { flag_config: Some(show::config(&name, &stored)) })
+    let config = flags
+        .remove(&name.flag)
+        .and_then(|mut entry| entry.configs.remove(&environment));
+    let stored = config
+        .and_then(|slot| slot.before)
+        .ok_or_else(|| Error::not_found(&name))?;
+    Ok(GetFlagConfigResponse {
+        flag_config: Some(show::config(&name, &stored)),
+    })
 }
 
 /// Lists flags with their state in the environments asked for.
@@ -76,18 +92,43 @@ pub async fn list_flags(
     let order = Order::parse(&request.order_by)?;
     let filter = request.filter.unwrap_or_default();
     check_filter(&filter)?;
-    let question = [request.parent.clone(), request.order_by.clone(), app.descriptors.json(&filter)?];
+    let question = [
+        request.parent.clone(),
+        request.order_by.clone(),
+        app.descriptors.json(&filter)?,
+    ];
     let question: Vec<&str> = question.iter().map(String::as_str).collect();
     let page = Page::parse(request.page_size, &request.page_token, &question)?;
 
     let mut connection = app.pools.read.acquire().await?;
     let project = projects::id(&mut connection, authorized, &name).await?;
     let project = project.ok_or_else(|| Error::not_found(&name))?;
-    let shown = wanted_environments(&mut connection, authorized, &name, &request.environments).await?;
-    let enabled = state_filter(&mut connection, authorized, &name, ("filter.enabled_in", &filter.enabled_in)).await?;
-    let disabled = state_filter(&mut connection, authorized, &name, ("filter.disabled_in", &filter.disabled_in)).await?;
+    let shown =
+        wanted_environments(&mut connection, authorized, &name, &request.environments).await?;
+    let enabled = state_filter(
+        &mut connection,
+        authorized,
+        &name,
+        ("filter.enabled_in", &filter.enabled_in),
+    )
+    .await?;
+    let disabled = state_filter(
+        &mut connection,
+        authorized,
+        &name,
+        ("filter.disabled_in", &filter.disabled_in),
+    )
+    .await?;
 
-    let mut keys = page_of_keys(&mut connection, project, &filter, (enabled, disabled), order, &page).await?;
+    let mut keys = page_of_keys(
+        &mut connection,
+        project,
+        &filter,
+        (enabled, disabled),
+        order,
+        &page,
+    )
+    .await?;
     let next_page_token = page.cut(&mut keys, Clone::clone);
     let keys: Vec<String> = keys.iter().map(|place| key_of(place).to_owned()).collect();
     let ids: Vec<Uuid> = shown.iter().map(|(_, id)| *id).collect();
@@ -95,10 +136,18 @@ pub async fn list_flags(
     let summaries = keys.iter().filter_map(|key| {
         let entry = flags.remove(key)?;
         let flag = show::flag(&name.flag(key), entry.definition.before.as_ref()?);
-        let configs = shown.iter().filter_map(|(environment, id)| config(&entry, environment, *id, key));
-        Some(FlagSummary { flag: Some(flag), configs: configs.collect() })
+        let configs = shown
+            .iter()
+            .filter_map(|(environment, id)| config(&entry, environment, *id, key));
+        Some(FlagSummary {
+            flag: Some(flag),
+            configs: configs.collect(),
+        })
     });
-    Ok(ListFlagsResponse { flags: summaries.collect(), next_page_token })
+    Ok(ListFlagsResponse {
+        flags: summaries.collect(),
+        next_page_token,
+    })
 }
 
 fn check_filter(filter: &FlagFilter) -> Result<(), Error> {
@@ -111,7 +160,12 @@ fn check_filter(filter: &FlagFilter) -> Result<(), Error> {
     violations.finish()
 }
 
-fn config(entry: &FlagEntry, environment: &EnvironmentName, id: Uuid, key: &str) -> Option<FlagConfig> {
+fn config(
+    entry: &FlagEntry,
+    environment: &EnvironmentName,
+    id: Uuid,
+    key: &str,
+) -> Option<FlagConfig> {
     let stored: &Stored<FlagConfig> = entry.configs.get(&id)?.before.as_ref()?;
     Some(show::config(&environment.flag(key), stored))
 }
@@ -123,7 +177,10 @@ async fn wanted_environments(
     names: &[String],
 ) -> Result<Vec<(EnvironmentName, Uuid)>, Error> {
     if names.len() > ENVIRONMENTS_MAX {
-        return Err(Error::invalid("environments", format!("at most {ENVIRONMENTS_MAX}")));
+        return Err(Error::invalid(
+            "environments",
+            format!("at most {ENVIRONMENTS_MAX}"),
+        ));
     }
     let mut wanted = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -141,7 +198,10 @@ async fn environment_of(
 ) -> Result<(EnvironmentName, Uuid), Error> {
     let name = EnvironmentName::parse(field, name)?;
     if name.project() != *project {
-        return Err(Error::invalid(field, format!("give an environment of {project}")));
+        return Err(Error::invalid(
+            field,
+            format!("give an environment of {project}"),
+        ));
     }
     let found = environments::id(connection, authorized, &name).await?;
     let (_, id) = found.ok_or_else(|| Error::not_found(&name))?;
@@ -186,7 +246,8 @@ impl Order {
             "create_time" => OrderBy::CreateTime,
             "update_time" => OrderBy::UpdateTime,
             _ => {
-                let description = "give key, create_time or update_time, optionally followed by ` desc`";
+                let description =
+                    "give key, create_time or update_time, optionally followed by ` desc`";
                 return Err(Error::invalid("order_by", description));
             }
         };
@@ -200,9 +261,15 @@ fn key_of(place: &str) -> &str {
 }
 
 fn time_of(place: &str) -> Result<Option<OffsetDateTime>, Error> {
-    let malformed = |_| Error::invalid("page_token", "give the next_page_token of the same question");
+    let malformed = |_| {
+        Error::invalid(
+            "page_token",
+            "give the next_page_token of the same question",
+        )
+    };
     let time = place.rsplit_once(' ').map(|(time, _)| time);
-    time.map(|time| OffsetDateTime::parse(time, &Rfc3339).map_err(malformed)).transpose()
+    time.map(|time| OffsetDateTime::parse(time, &Rfc3339).map_err(malformed))
+        .transpose()
 }
 
 /// Places of one row more than the page has.

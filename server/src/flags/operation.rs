@@ -25,14 +25,24 @@ impl Change {
     ///
     /// # Errors
     /// [`Error::Conflict`] if `before` no longer holds; what the rules refuse.
-    pub async fn apply_to_flag(&mut self, name: &FlagName, change: FlagChange) -> Result<(), Error> {
-        let entry = self.flags.0.entry(name.flag.clone()).or_insert_with(|| FlagEntry {
-            id: Uuid::new_v4(),
-            definition: Slot::absent(),
-            configs: std::collections::BTreeMap::new(),
-        });
+    pub async fn apply_to_flag(
+        &mut self,
+        name: &FlagName,
+        change: FlagChange,
+    ) -> Result<(), Error> {
+        let entry = self
+            .flags
+            .0
+            .entry(name.flag.clone())
+            .or_insert_with(|| FlagEntry {
+                id: Uuid::new_v4(),
+                definition: Slot::absent(),
+                configs: std::collections::BTreeMap::new(),
+            });
         if !same(entry.definition.after.as_ref(), change.before.as_ref()) {
-            return Err(Error::Conflict { resource: name.to_string() });
+            return Err(Error::Conflict {
+                resource: name.to_string(),
+            });
         }
         entry.definition.after.clone_from(&change.after);
         if !entry.definition.changed() {
@@ -44,7 +54,10 @@ impl Change {
                 let environments = self.heads.keys();
                 entry.configs = environments.map(|id| (*id, config.clone())).collect();
             }
-            (_, None) => entry.configs.values_mut().for_each(|slot| slot.after = None),
+            (_, None) => entry
+                .configs
+                .values_mut()
+                .for_each(|slot| slot.after = None),
             _ => {}
         }
         self.record(Operation {
@@ -59,13 +72,28 @@ impl Change {
     ///
     /// # Errors
     /// [`Error::Conflict`] if `before` no longer holds; what the rules refuse.
-    pub async fn apply_to_config(&mut self, name: &FlagConfigName, part: Part) -> Result<(), Error> {
+    pub async fn apply_to_config(
+        &mut self,
+        name: &FlagConfigName,
+        part: Part,
+    ) -> Result<(), Error> {
         let environment = self.environment(&name.environment())?;
-        let entry = self.flags.0.get_mut(&name.flag).ok_or_else(|| Error::not_found(name))?;
-        let slot = entry.configs.get_mut(&environment).ok_or_else(|| Error::not_found(name))?;
+        let entry = self
+            .flags
+            .0
+            .get_mut(&name.flag)
+            .ok_or_else(|| Error::not_found(name))?;
+        let slot = entry
+            .configs
+            .get_mut(&environment)
+            .ok_or_else(|| Error::not_found(name))?;
         let config = slot.after.as_mut().ok_or_else(|| Error::not_found(name))?;
         // A flag that ships nowhere is edited nowhere.
-        let archived = entry.definition.after.as_ref().is_some_and(|flag| flag.archive_time.is_some());
+        let archived = entry
+            .definition
+            .after
+            .as_ref()
+            .is_some_and(|flag| flag.archive_time.is_some());
         if archived {
             return Err(Error::precondition(
                 ErrorReason::FlagArchived,
@@ -82,7 +110,9 @@ impl Change {
             _ => return Err(Error::internal("not an operation on a configuration")),
         };
         if !holds {
-            return Err(Error::Conflict { resource: name.to_string() });
+            return Err(Error::Conflict {
+                resource: name.to_string(),
+            });
         }
         if config.encode_to_vec() == before {
             return Ok(());
@@ -107,11 +137,20 @@ fn set_enabled(config: &mut FlagConfig, change: &EnabledChange) -> bool {
 
 fn replace(config: &mut FlagConfig, change: &FlagConfigChange) -> bool {
     let enabled = config.enabled;
-    let without = |config: &FlagConfig| FlagConfig { enabled: false, ..config.clone() };
-    let holds = same(Some(&without(config)), change.before.as_ref().map(without).as_ref());
+    let without = |config: &FlagConfig| FlagConfig {
+        enabled: false,
+        ..config.clone()
+    };
+    let holds = same(
+        Some(&without(config)),
+        change.before.as_ref().map(without).as_ref(),
+    );
     if let Some(after) = &change.after {
         // Only its own operation touches it, so nothing else revives a flag.
-        *config = FlagConfig { enabled, ..after.clone() };
+        *config = FlagConfig {
+            enabled,
+            ..after.clone()
+        };
     }
     holds
 }
@@ -126,18 +165,28 @@ fn set_serve(config: &mut FlagConfig, change: &ServeChange) -> bool {
 }
 
 /// What a rule, or without an id the fallthrough, serves.
-pub(super) fn serve_of<'a>(config: &'a mut FlagConfig, rule_id: &str) -> Option<&'a mut Option<Serve>> {
+pub(super) fn serve_of<'a>(
+    config: &'a mut FlagConfig,
+    rule_id: &str,
+) -> Option<&'a mut Option<Serve>> {
     if rule_id.is_empty() {
         return Some(&mut config.fallthrough);
     }
-    let rules = config.rules.iter_mut().filter_map(|rule| rule.rule.as_mut());
-    rules.into_iter().find(|rule| rule.id == rule_id).map(|rule| &mut rule.serve)
+    let rules = config
+        .rules
+        .iter_mut()
+        .filter_map(|rule| rule.rule.as_mut());
+    rules
+        .into_iter()
+        .find(|rule| rule.id == rule_id)
+        .map(|rule| &mut rule.serve)
 }
 
 /// A variant may have several targets with one attribute: together they are one
 /// list.
 fn change_target_keys(config: &mut FlagConfig, change: &TargetKeysChange) -> bool {
-    let mine = |target: &Target| target.variant == change.variant && target.attribute == change.attribute;
+    let mine =
+        |target: &Target| target.variant == change.variant && target.attribute == change.attribute;
     let targets = config.targets.iter().filter(|target| mine(target));
     let present: BTreeSet<&String> = targets.flat_map(|target| &target.keys).collect();
     let holds = change.added.iter().all(|key| !present.contains(key))
@@ -154,7 +203,9 @@ fn change_target_keys(config: &mut FlagConfig, change: &TargetKeysChange) -> boo
             keys: change.added.clone(),
         }),
     }
-    config.targets.retain(|target| !mine(target) || !target.keys.is_empty());
+    config
+        .targets
+        .retain(|target| !mine(target) || !target.keys.is_empty());
     holds
 }
 
@@ -182,18 +233,44 @@ mod tests {
 
     #[test]
     fn several_targets_of_a_variant_are_one_list() {
-        let targets = vec![target("on", &["a"]), target("off", &["b"]), target("on", &["c", "a"])];
-        let mut config = FlagConfig { targets, ..FlagConfig::default() };
-        assert!(change_target_keys(&mut config, &change("on", &["d"], &["a"])));
-        assert_eq!(config.targets, [target("on", &["d"]), target("off", &["b"]), target("on", &["c"])]);
-        assert!(change_target_keys(&mut config, &change("on", &[], &["c", "d"])));
+        let targets = vec![
+            target("on", &["a"]),
+            target("off", &["b"]),
+            target("on", &["c", "a"]),
+        ];
+        let mut config = FlagConfig {
+            targets,
+            ..FlagConfig::default()
+        };
+        assert!(change_target_keys(
+            &mut config,
+            &change("on", &["d"], &["a"])
+        ));
+        assert_eq!(
+            config.targets,
+            [
+                target("on", &["d"]),
+                target("off", &["b"]),
+                target("on", &["c"])
+            ]
+        );
+        assert!(change_target_keys(
+            &mut config,
+            &change("on", &[], &["c", "d"])
+        ));
         assert_eq!(config.targets, [target("off", &["b"])]);
     }
 
     #[test]
     fn keys_must_be_where_the_change_says() {
-        let mut config = FlagConfig { targets: vec![target("on", &["a"])], ..FlagConfig::default() };
-        assert!(!change_target_keys(&mut config.clone(), &change("on", &["a"], &[])));
+        let mut config = FlagConfig {
+            targets: vec![target("on", &["a"])],
+            ..FlagConfig::default()
+        };
+        assert!(!change_target_keys(
+            &mut config.clone(),
+            &change("on", &["a"], &[])
+        ));
         assert!(!change_target_keys(&mut config, &change("on", &[], &["b"])));
     }
 }

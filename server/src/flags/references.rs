@@ -8,7 +8,11 @@ use burgee_proto::types::v1::{Condition, Serve, condition, serve};
 /// Keys of the flags that a configuration has as prerequisites, each once.
 #[must_use]
 pub fn prerequisites(config: &FlagConfig) -> BTreeSet<String> {
-    config.prerequisites.iter().map(|wanted| wanted.flag_key.clone()).collect()
+    config
+        .prerequisites
+        .iter()
+        .map(|wanted| wanted.flag_key.clone())
+        .collect()
 }
 
 /// Keys of the segments that a configuration names, each once. Those of
@@ -27,13 +31,19 @@ fn collect_segments(condition: &Condition, keys: &mut BTreeSet<String>) {
     match &condition.kind {
         Some(condition::Kind::Segment(segments)) => keys.extend(segments.keys.iter().cloned()),
         Some(condition::Kind::All(all)) => {
-            all.conditions.iter().for_each(|condition| collect_segments(condition, keys));
+            all.conditions
+                .iter()
+                .for_each(|condition| collect_segments(condition, keys));
         }
         Some(condition::Kind::Any(any)) => {
-            any.conditions.iter().for_each(|condition| collect_segments(condition, keys));
+            any.conditions
+                .iter()
+                .for_each(|condition| collect_segments(condition, keys));
         }
         Some(condition::Kind::Not(not)) => {
-            not.condition.iter().for_each(|condition| collect_segments(condition, keys));
+            not.condition
+                .iter()
+                .for_each(|condition| collect_segments(condition, keys));
         }
         Some(condition::Kind::Clause(_)) | None => {}
     }
@@ -50,14 +60,25 @@ pub fn use_of_variant(config: &FlagConfig, variant: &str) -> Option<String> {
     if config.off_variant == variant {
         return Some("off_variant".to_owned());
     }
-    if let Some(at) = config.targets.iter().position(|target| target.variant == variant) {
+    if let Some(at) = config
+        .targets
+        .iter()
+        .position(|target| target.variant == variant)
+    {
         return Some(format!("targets[{at}]"));
     }
     let rule_serves = |rule: &burgee_proto::admin::v1::FlagRule| {
-        rule.rule.as_ref().and_then(|rule| rule.serve.as_ref()).is_some_and(serves)
+        rule.rule
+            .as_ref()
+            .and_then(|rule| rule.serve.as_ref())
+            .is_some_and(serves)
     };
     if let Some(at) = config.rules.iter().position(rule_serves) {
         return Some(format!("rules[{at}]"));
     }
-    config.fallthrough.as_ref().is_some_and(serves).then(|| "fallthrough".to_owned())
+    config
+        .fallthrough
+        .as_ref()
+        .is_some_and(serves)
+        .then(|| "fallthrough".to_owned())
 }

@@ -83,7 +83,8 @@ impl FlagService for Service {
         request: Request<GetFlagConfigRequest>,
     ) -> Result<Response<GetFlagConfigResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_flags::get_flag_config(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_flags::get_flag_config(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 

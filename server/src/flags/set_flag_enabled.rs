@@ -13,7 +13,9 @@ impl Mutation for SetFlagEnabledRequest {
     mutation_fields!(SetFlagEnabledResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environment(FlagConfigName::parse("name", &self.name)?.environment()))
+        Ok(Scope::Environment(
+            FlagConfigName::parse("name", &self.name)?.environment(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<SetFlagEnabledResponse, Error> {
@@ -25,7 +27,9 @@ impl Mutation for SetFlagEnabledRequest {
             before: Some(stored.message.enabled),
             after: Some(self.enabled),
         };
-        change.apply_to_config(&name, Part::Enabled(operation)).await?;
+        change
+            .apply_to_config(&name, Part::Enabled(operation))
+            .await?;
         Ok(SetFlagEnabledResponse {
             flag_config: Some(change.show_config(&name)?),
             ..SetFlagEnabledResponse::default()

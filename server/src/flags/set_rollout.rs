@@ -15,7 +15,9 @@ impl Mutation for SetRolloutRequest {
     mutation_fields!(SetRolloutResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environment(FlagConfigName::parse("name", &self.name)?.environment()))
+        Ok(Scope::Environment(
+            FlagConfigName::parse("name", &self.name)?.environment(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<SetRolloutResponse, Error> {
@@ -23,10 +25,17 @@ impl Mutation for SetRolloutRequest {
         let etag = change.common.etag.clone();
         let (entry, stored) = change.load_config(&name).await?;
         stored.check_etag(&name, &etag)?;
-        let salt = entry.definition.after.as_ref().map(|flag| flag.salt.clone());
+        let salt = entry
+            .definition
+            .after
+            .as_ref()
+            .map(|flag| flag.salt.clone());
         let mut config = stored.message.clone();
         let before = serve_of(&mut config, &self.rule_id).ok_or_else(|| {
-            let description = format!("the flag has no rule {:?} in this environment", self.rule_id);
+            let description = format!(
+                "the flag has no rule {:?} in this environment",
+                self.rule_id
+            );
             Error::invalid("rule_id", description)
         })?;
         // The same salt, attributes and hash: who moves is decided by the

@@ -60,15 +60,29 @@ pub fn items(change: &Change, wanted: &mut Wanted) -> Result<BTreeSet<(Uuid, Str
     for (key, entry) in &change.flags.0 {
         let all = entry.definition.changed();
         let live = |flag: Option<&Flag>| flag.is_some_and(|flag| flag.archive_time.is_none());
-        let before_live = live(entry.definition.before.as_ref().map(|stored| &stored.message));
-        let after = entry.definition.after.as_ref().filter(|flag| live(Some(flag)));
+        let before_live = live(
+            entry
+                .definition
+                .before
+                .as_ref()
+                .map(|stored| &stored.message),
+        );
+        let after = entry
+            .definition
+            .after
+            .as_ref()
+            .filter(|flag| live(Some(flag)));
         for (environment, slot) in &entry.configs {
             if !all && !slot.changed() {
                 continue;
             }
             let shipped = after.zip(slot.after.as_ref());
-            let body = shipped.map(|(flag, config)| admitted(flag, config)).transpose();
-            let body = body.map_err(Error::internal)?.map(|flag| flag.encode_to_vec());
+            let body = shipped
+                .map(|(flag, config)| admitted(flag, config))
+                .transpose();
+            let body = body
+                .map_err(Error::internal)?
+                .map(|flag| flag.encode_to_vec());
             wanted.insert((*environment, ItemKind::Flag, key.clone()), body);
 
             let before = slot.before.as_ref().filter(|_| before_live);
@@ -101,12 +115,19 @@ mod tests {
         };
         let rule = v1::Rule {
             id: "staff".into(),
-            condition: Some(v1::Condition { kind: Some(Kind::Clause(clause)) }),
-            serve: Some(v1::Serve { kind: Some(serve::Kind::Variant("on".into())) }),
+            condition: Some(v1::Condition {
+                kind: Some(Kind::Clause(clause)),
+            }),
+            serve: Some(v1::Serve {
+                kind: Some(serve::Kind::Variant("on".into())),
+            }),
             traffic: None,
         };
         FlagConfig {
-            rules: vec![FlagRule { rule: Some(rule), ..FlagRule::default() }],
+            rules: vec![FlagRule {
+                rule: Some(rule),
+                ..FlagRule::default()
+            }],
             ..FlagConfig::default()
         }
     }

@@ -54,9 +54,13 @@ impl Change {
         let environment = self.environment(&name.environment())?;
         let show = |entry: &FlagEntry| {
             let slot = entry.configs.get(&environment)?;
-            self.after(entry.id, slot).map(|stored| config(name, &stored))
+            self.after(entry.id, slot)
+                .map(|stored| config(name, &stored))
         };
-        self.flags.0.get(&name.flag).and_then(show).ok_or_else(|| Error::not_found(name))
+        self.flags
+            .0
+            .get(&name.flag)
+            .and_then(show)
+            .ok_or_else(|| Error::not_found(name))
     }
 }
-

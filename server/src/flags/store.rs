@@ -108,7 +108,9 @@ impl Change {
         let entry = self.load_flag(&name.flag, name).await?;
         let slot = entry.configs.get(&environment);
         let stored = slot.and_then(|slot| slot.before.as_ref());
-        stored.map(|stored| (entry, stored)).ok_or_else(|| Error::not_found(name))
+        stored
+            .map(|stored| (entry, stored))
+            .ok_or_else(|| Error::not_found(name))
     }
 }
 
@@ -117,7 +119,11 @@ impl Change {
 /// # Errors
 /// [`Error::Exists`] for a key that is taken.
 pub async fn write(change: &mut Change) -> Result<(), Error> {
-    let project_name = change.heads().values().next().map(|head| head.name.project());
+    let project_name = change
+        .heads()
+        .values()
+        .next()
+        .map(|head| head.name.project());
     let flags = std::mem::take(&mut change.flags);
     for (key, entry) in &flags.0 {
         if entry.definition.changed() {
@@ -168,24 +174,36 @@ async fn write_definition(
     )
     .execute(change.connection())
     .await
-    .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
-        Some("flags_key") => Error::Exists {
-            resource: project_name.map_or_else(|| key.to_owned(), |project| project.flag(key).to_string()),
-        },
-        _ => error.into(),
+    .map_err(|error| {
+        match error
+            .as_database_error()
+            .and_then(|error| error.constraint())
+        {
+            Some("flags_key") => Error::Exists {
+                resource: project_name
+                    .map_or_else(|| key.to_owned(), |project| project.flag(key).to_string()),
+            },
+            _ => error.into(),
+        }
     })?;
     Ok(())
 }
 
 fn archived_at(flag: &Flag, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    flag.archive_time.as_ref().map(|time| {
-        OffsetDateTime::from_unix_timestamp(time.seconds).unwrap_or(now)
-    })
+    flag.archive_time
+        .as_ref()
+        .map(|time| OffsetDateTime::from_unix_timestamp(time.seconds).unwrap_or(now))
 }
 
-async fn write_configs(change: &mut Change, flags: &BTreeMap<String, FlagEntry>) -> Result<(), Error> {
+async fn write_configs(
+    change: &mut Change,
+    flags: &BTreeMap<String, FlagEntry>,
+) -> Result<(), Error> {
     let mut rows = Vec::new();
-    for entry in flags.values().filter(|entry| entry.definition.after.is_some()) {
+    for entry in flags
+        .values()
+        .filter(|entry| entry.definition.after.is_some())
+    {
         for (environment, slot) in entry.configs.iter().filter(|(_, slot)| slot.changed()) {
             if let Some(config) = &slot.after {
                 rows.push((*environment, entry.id, slot.version(), config));
@@ -214,9 +232,18 @@ async fn write_configs(change: &mut Change, flags: &BTreeMap<String, FlagEntry>)
         &rows.iter().map(|row| row.1).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.2).collect::<Vec<_>>(),
         &rows.iter().map(|row| row.3.enabled).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.3.encode_to_vec()).collect::<Vec<_>>(),
-        &rows.iter().map(|row| joined(references::prerequisites(row.3))).collect::<Vec<_>>(),
-        &rows.iter().map(|row| joined(references::segments(row.3))).collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| row.3.encode_to_vec())
+            .collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| joined(references::prerequisites(row.3)))
+            .collect::<Vec<_>>(),
+        &rows
+            .iter()
+            .map(|row| joined(references::segments(row.3)))
+            .collect::<Vec<_>>(),
         now,
         actor,
     )

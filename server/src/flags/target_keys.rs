@@ -19,7 +19,9 @@ impl Mutation for AddTargetKeysRequest {
     mutation_fields!(AddTargetKeysResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environment(FlagConfigName::parse("name", &self.name)?.environment()))
+        Ok(Scope::Environment(
+            FlagConfigName::parse("name", &self.name)?.environment(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<AddTargetKeysResponse, Error> {
@@ -28,16 +30,34 @@ impl Mutation for AddTargetKeysRequest {
         // Whoever is targeted elsewhere moves here: a first hit wins, so staying
         // there would make this call a lie.
         let keys: BTreeSet<&String> = self.keys.iter().collect();
-        let others: BTreeSet<&String> = config.targets.iter().map(|target| &target.variant).collect();
-        for variant in others.into_iter().filter(|variant| **variant != self.variant) {
+        let others: BTreeSet<&String> = config
+            .targets
+            .iter()
+            .map(|target| &target.variant)
+            .collect();
+        for variant in others
+            .into_iter()
+            .filter(|variant| **variant != self.variant)
+        {
             let theirs = keys_of(&config, variant, &self.attribute);
             let moved = keys.iter().filter(|key| theirs.contains(key.as_str()));
             let moved = moved.map(|key| (*key).clone()).collect();
             apply(change, &name, variant, &self.attribute, (Vec::new(), moved)).await?;
         }
         let present = keys_of(&config, &self.variant, &self.attribute);
-        let added = keys.into_iter().filter(|key| !present.contains(key.as_str())).cloned().collect();
-        apply(change, &name, &self.variant, &self.attribute, (added, Vec::new())).await?;
+        let added = keys
+            .into_iter()
+            .filter(|key| !present.contains(key.as_str()))
+            .cloned()
+            .collect();
+        apply(
+            change,
+            &name,
+            &self.variant,
+            &self.attribute,
+            (added, Vec::new()),
+        )
+        .await?;
         Ok(AddTargetKeysResponse {
             flag_config: Some(change.show_config(&name)?),
             ..AddTargetKeysResponse::default()
@@ -50,7 +70,9 @@ impl Mutation for RemoveTargetKeysRequest {
     mutation_fields!(RemoveTargetKeysResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environment(FlagConfigName::parse("name", &self.name)?.environment()))
+        Ok(Scope::Environment(
+            FlagConfigName::parse("name", &self.name)?.environment(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<RemoveTargetKeysResponse, Error> {
@@ -58,8 +80,19 @@ impl Mutation for RemoveTargetKeysRequest {
         let config = config(change, &name, &self.keys, &self.variant).await?;
         let present = keys_of(&config, &self.variant, &self.attribute);
         let keys: BTreeSet<&String> = self.keys.iter().collect();
-        let removed = keys.into_iter().filter(|key| present.contains(key.as_str())).cloned().collect();
-        apply(change, &name, &self.variant, &self.attribute, (Vec::new(), removed)).await?;
+        let removed = keys
+            .into_iter()
+            .filter(|key| present.contains(key.as_str()))
+            .cloned()
+            .collect();
+        apply(
+            change,
+            &name,
+            &self.variant,
+            &self.attribute,
+            (Vec::new(), removed),
+        )
+        .await?;
         Ok(RemoveTargetKeysResponse {
             flag_config: Some(change.show_config(&name)?),
             ..RemoveTargetKeysResponse::default()
@@ -74,7 +107,10 @@ async fn config(
     variant: &str,
 ) -> Result<FlagConfig, Error> {
     if keys.is_empty() || keys.len() > TARGET_KEYS_MAX {
-        return Err(Error::invalid("keys", format!("give 1 to {TARGET_KEYS_MAX} keys")));
+        return Err(Error::invalid(
+            "keys",
+            format!("give 1 to {TARGET_KEYS_MAX} keys"),
+        ));
     }
     if let Some(at) = keys.iter().position(String::is_empty) {
         return Err(Error::invalid(format!("keys[{at}]"), "a key is not empty"));
@@ -84,7 +120,10 @@ async fn config(
     stored.check_etag(name, &etag)?;
     let flag = entry.definition.after.as_ref();
     if !flag.is_some_and(|flag| flag.variants.iter().any(|known| known.key == variant)) {
-        return Err(Error::invalid("variant", format!("the flag has no variant {variant:?}")));
+        return Err(Error::invalid(
+            "variant",
+            format!("the flag has no variant {variant:?}"),
+        ));
     }
     Ok(stored.message.clone())
 }
@@ -92,7 +131,8 @@ async fn config(
 fn keys_of<'a>(config: &'a FlagConfig, variant: &str, attribute: &str) -> BTreeSet<&'a str> {
     let targets = config.targets.iter();
     let mine = targets.filter(|target| target.variant == variant && target.attribute == attribute);
-    mine.flat_map(|target| target.keys.iter().map(String::as_str)).collect()
+    mine.flat_map(|target| target.keys.iter().map(String::as_str))
+        .collect()
 }
 
 async fn apply(
@@ -111,5 +151,7 @@ async fn apply(
         added,
         removed,
     };
-    change.apply_to_config(name, Part::TargetKeys(operation)).await
+    change
+        .apply_to_config(name, Part::TargetKeys(operation))
+        .await
 }

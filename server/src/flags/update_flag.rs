@@ -37,12 +37,19 @@ impl Mutation for UpdateFlagRequest {
         let name = name(self)?;
         let etag = change.common.etag.clone();
         let entry = change.load_flag(&name.flag, &name).await?;
-        let stored = entry.definition.before.as_ref().ok_or_else(|| Error::not_found(&name))?;
+        let stored = entry
+            .definition
+            .before
+            .as_ref()
+            .ok_or_else(|| Error::not_found(&name))?;
         stored.demand_etag(&name, &etag)?;
         let before = stored.message.clone();
         let update = self.flag.clone().unwrap_or_default();
         let mask = self.update_mask.as_ref();
-        let mut after = change.app.descriptors.merge(&before, &update, mask, CHANGEABLE)?;
+        let mut after = change
+            .app
+            .descriptors
+            .merge(&before, &update, mask, CHANGEABLE)?;
         if after.salt.is_empty() {
             // Making a new one moves users: that is an operation of its own.
             after.salt.clone_from(&before.salt);

@@ -25,7 +25,10 @@ const CHANGEABLE: &[&str] = &[
 ];
 
 fn name(request: &UpdateFlagConfigRequest) -> Result<FlagConfigName, Error> {
-    let name = request.flag_config.as_ref().map_or("", |config| &config.name);
+    let name = request
+        .flag_config
+        .as_ref()
+        .map_or("", |config| &config.name);
     FlagConfigName::parse("flag_config.name", name)
 }
 
@@ -42,17 +45,33 @@ impl Mutation for UpdateFlagConfigRequest {
         let etag = change.common.etag.clone();
         let (entry, stored) = change.load_config(&name).await?;
         stored.demand_etag(&name, &etag)?;
-        let salt = entry.definition.after.as_ref().map(|flag| flag.salt.clone()).unwrap_or_default();
+        let salt = entry
+            .definition
+            .after
+            .as_ref()
+            .map(|flag| flag.salt.clone())
+            .unwrap_or_default();
         let before = stored.message.clone();
         let update = self.flag_config.clone().unwrap_or_default();
         let mask = self.update_mask.as_ref();
-        let mut after = change.app.descriptors.merge(&before, &update, mask, CHANGEABLE)?;
+        let mut after = change
+            .app
+            .descriptors
+            .merge(&before, &update, mask, CHANGEABLE)?;
         fill_in(&mut after, &before, &salt)?;
         let operation = FlagConfigChange {
-            before: Some(FlagConfig { enabled: false, ..before }),
-            after: Some(FlagConfig { enabled: false, ..after }),
+            before: Some(FlagConfig {
+                enabled: false,
+                ..before
+            }),
+            after: Some(FlagConfig {
+                enabled: false,
+                ..after
+            }),
         };
-        change.apply_to_config(&name, Part::FlagConfig(operation)).await?;
+        change
+            .apply_to_config(&name, Part::FlagConfig(operation))
+            .await?;
         Ok(UpdateFlagConfigResponse {
             flag_config: Some(change.show_config(&name)?),
             ..UpdateFlagConfigResponse::default()
@@ -65,14 +84,28 @@ impl Mutation for UpdateFlagConfigRequest {
 fn fill_in(config: &mut FlagConfig, before: &FlagConfig, salt: &str) -> Result<(), Error> {
     let rules = before.rules.iter().filter_map(|rule| rule.rule.as_ref());
     let known: BTreeMap<&str, &Rule> = rules.map(|rule| (rule.id.as_str(), rule)).collect();
-    for rule in config.rules.iter_mut().filter_map(|rule| rule.rule.as_mut()) {
+    for rule in config
+        .rules
+        .iter_mut()
+        .filter_map(|rule| rule.rule.as_mut())
+    {
         if rule.id.is_empty() {
             rule.id = random::identifier()?;
         }
         let same = known.get(rule.id.as_str());
-        fill_in_split(&mut rule.serve, same.and_then(|rule| rule.serve.as_ref()), salt);
-        if let Some(traffic) = rule.traffic.as_mut().filter(|traffic| traffic.salt.is_empty()) {
-            let kept = same.and_then(|rule| rule.traffic.as_ref()).map(|traffic| traffic.salt.clone());
+        fill_in_split(
+            &mut rule.serve,
+            same.and_then(|rule| rule.serve.as_ref()),
+            salt,
+        );
+        if let Some(traffic) = rule
+            .traffic
+            .as_mut()
+            .filter(|traffic| traffic.salt.is_empty())
+        {
+            let kept = same
+                .and_then(|rule| rule.traffic.as_ref())
+                .map(|traffic| traffic.salt.clone());
             // Apart from the splits' salt, so that gate and split are independent.
             traffic.salt = kept.unwrap_or_else(|| format!("{salt}.gate"));
         }
@@ -82,12 +115,17 @@ fn fill_in(config: &mut FlagConfig, before: &FlagConfig, salt: &str) -> Result<(
 }
 
 fn fill_in_split(serve: &mut Option<Serve>, before: Option<&Serve>, salt: &str) {
-    let Some(Serve { kind: Some(serve::Kind::Split(split)) }) = serve else {
+    let Some(Serve {
+        kind: Some(serve::Kind::Split(split)),
+    }) = serve
+    else {
         return;
     };
     if split.salt.is_empty() {
         let kept = match before.and_then(|serve| serve.kind.as_ref()) {
-            Some(serve::Kind::Split(before)) if !before.salt.is_empty() => Some(before.salt.clone()),
+            Some(serve::Kind::Split(before)) if !before.salt.is_empty() => {
+                Some(before.salt.clone())
+            }
             _ => None,
         };
         split.salt = kept.unwrap_or_else(|| salt.to_owned());
@@ -102,30 +140,58 @@ mod tests {
     use super::*;
 
     fn split(salt: &str) -> Option<Serve> {
-        let split = Split { salt: salt.to_owned(), ..Split::default() };
-        Some(Serve { kind: Some(serve::Kind::Split(split)) })
+        let split = Split {
+            salt: salt.to_owned(),
+            ..Split::default()
+        };
+        Some(Serve {
+            kind: Some(serve::Kind::Split(split)),
+        })
     }
 
     fn rule(id: &str, gate: &str, serve: Option<Serve>) -> FlagRule {
-        let traffic = Some(Traffic { salt: gate.to_owned(), ..Traffic::default() });
-        let rule = Rule { id: id.to_owned(), traffic, serve, ..Rule::default() };
-        FlagRule { rule: Some(rule), ..FlagRule::default() }
+        let traffic = Some(Traffic {
+            salt: gate.to_owned(),
+            ..Traffic::default()
+        });
+        let rule = Rule {
+            id: id.to_owned(),
+            traffic,
+            serve,
+            ..Rule::default()
+        };
+        FlagRule {
+            rule: Some(rule),
+            ..FlagRule::default()
+        }
     }
 
     fn salts(config: &FlagConfig) -> Vec<String> {
-        let split = |serve: &Option<Serve>| match serve.as_ref().and_then(|serve| serve.kind.as_ref()) {
-            Some(serve::Kind::Split(split)) => split.salt.clone(),
-            _ => String::new(),
-        };
+        let split =
+            |serve: &Option<Serve>| match serve.as_ref().and_then(|serve| serve.kind.as_ref()) {
+                Some(serve::Kind::Split(split)) => split.salt.clone(),
+                _ => String::new(),
+            };
         let rules = config.rules.iter().filter_map(|rule| rule.rule.as_ref());
-        let gate = |rule: &Rule| rule.traffic.as_ref().map(|gate| gate.salt.clone()).unwrap_or_default();
-        let mut salts: Vec<String> = rules.flat_map(|rule| [gate(rule), split(&rule.serve)]).collect();
+        let gate = |rule: &Rule| {
+            rule.traffic
+                .as_ref()
+                .map(|gate| gate.salt.clone())
+                .unwrap_or_default()
+        };
+        let mut salts: Vec<String> = rules
+            .flat_map(|rule| [gate(rule), split(&rule.serve)])
+            .collect();
         salts.push(split(&config.fallthrough));
         salts
     }
 
     fn config(rules: Vec<FlagRule>, fallthrough: Option<Serve>) -> FlagConfig {
-        FlagConfig { rules, fallthrough, ..FlagConfig::default() }
+        FlagConfig {
+            rules,
+            fallthrough,
+            ..FlagConfig::default()
+        }
     }
 
     #[test]
@@ -137,8 +203,14 @@ mod tests {
 
     #[test]
     fn a_salt_that_is_left_out_is_the_one_the_same_rule_had() {
-        let before = config(vec![rule("r", "g", split("s")), rule("q", "h", split("t"))], split("f"));
-        let mut moved = config(vec![rule("q", "", split("")), rule("r", "", split(""))], split(""));
+        let before = config(
+            vec![rule("r", "g", split("s")), rule("q", "h", split("t"))],
+            split("f"),
+        );
+        let mut moved = config(
+            vec![rule("q", "", split("")), rule("r", "", split(""))],
+            split(""),
+        );
         fill_in(&mut moved, &before, "flag").unwrap();
         assert_eq!(salts(&moved), ["h", "t", "g", "s", "f"]);
     }
@@ -155,7 +227,12 @@ mod tests {
     fn a_rule_without_an_id_gets_one_of_its_own() {
         let mut new = config(vec![rule("", "", None), rule("", "", None)], None);
         fill_in(&mut new, &FlagConfig::default(), "flag").unwrap();
-        let ids: Vec<&str> = new.rules.iter().filter_map(|rule| rule.rule.as_ref()).map(|rule| rule.id.as_str()).collect();
+        let ids: Vec<&str> = new
+            .rules
+            .iter()
+            .filter_map(|rule| rule.rule.as_ref())
+            .map(|rule| rule.id.as_str())
+            .collect();
         assert_eq!(ids.len(), 2);
         assert!(ids.iter().all(|id| id.len() == 20) && ids.first() != ids.last());
     }

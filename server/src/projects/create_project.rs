@@ -20,7 +20,10 @@ impl Mutation for CreateProjectRequest {
     }
 
     async fn apply(&self, change: &mut Change) -> Result<CreateProjectResponse, Error> {
-        let given = self.project.clone().ok_or_else(|| Error::invalid("project", "give the project"))?;
+        let given = self
+            .project
+            .clone()
+            .ok_or_else(|| Error::invalid("project", "give the project"))?;
         let project = Project {
             key: given.key,
             display_name: given.display_name,

@@ -23,8 +23,15 @@ impl Mutation for DeleteProjectRequest {
         let stored = read(change.connection(), &authorized, &name).await?;
         stored.demand_etag(&name, &change.common.etag)?;
         if let Some(head) = change.heads().values().next() {
-            let description = format!("the project still has {}; delete its environments first", head.name);
-            return Err(Error::precondition(ErrorReason::ProjectNotEmpty, name, description));
+            let description = format!(
+                "the project still has {}; delete its environments first",
+                head.name
+            );
+            return Err(Error::precondition(
+                ErrorReason::ProjectNotEmpty,
+                name,
+                description,
+            ));
         }
         // Its flags and segments ship nowhere: nothing that is evaluated goes.
         sqlx::query!("delete from flags where project_id = $1", stored.id)

@@ -25,7 +25,9 @@ pub async fn get_project(
     let name = ProjectName::parse("name", &request.name)?;
     let mut connection = app.pools.read.acquire().await?;
     let stored = read(&mut connection, authorized, &name).await?;
-    Ok(GetProjectResponse { project: Some(show(&stored)) })
+    Ok(GetProjectResponse {
+        project: Some(show(&stored)),
+    })
 }
 
 /// Lists projects, ordered by key.
@@ -61,5 +63,8 @@ pub async fn list_projects(
         }));
     }
     let next_page_token = page.cut(&mut projects, |project| project.key.clone());
-    Ok(ListProjectsResponse { projects, next_page_token })
+    Ok(ListProjectsResponse {
+        projects,
+        next_page_token,
+    })
 }

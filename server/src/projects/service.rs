@@ -2,7 +2,9 @@
 
 use burgee_proto::admin::v1::project_service_server::ProjectService;
 use burgee_proto::admin::v1::{
-    CreateProjectRequest, CreateProjectResponse, DeleteProjectRequest, DeleteProjectResponse, GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, UpdateProjectRequest, UpdateProjectResponse,
+    CreateProjectRequest, CreateProjectResponse, DeleteProjectRequest, DeleteProjectResponse,
+    GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse,
+    UpdateProjectRequest, UpdateProjectResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -24,7 +26,8 @@ impl ProjectService for Service {
         request: Request<GetProjectRequest>,
     ) -> Result<Response<GetProjectResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_projects::get_project(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_projects::get_project(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
@@ -33,7 +36,8 @@ impl ProjectService for Service {
         request: Request<ListProjectsRequest>,
     ) -> Result<Response<ListProjectsResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_projects::list_projects(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_projects::list_projects(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 

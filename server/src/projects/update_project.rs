@@ -33,7 +33,10 @@ impl Mutation for UpdateProjectRequest {
         stored.demand_etag(&name, &change.common.etag)?;
         let update = self.project.clone().unwrap_or_default();
         let mask = self.update_mask.as_ref();
-        let merged = change.app.descriptors.merge(&stored.message, &update, mask, CHANGEABLE)?;
+        let merged = change
+            .app
+            .descriptors
+            .merge(&stored.message, &update, mask, CHANGEABLE)?;
         check(&merged)?;
         if merged == stored.message {
             return Ok(answer(&stored));

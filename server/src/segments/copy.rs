@@ -10,7 +10,11 @@ use crate::error::Error;
 ///
 /// # Errors
 /// Those of the database.
-pub async fn into_environment(change: &mut Change, to: Uuid, from: Option<Uuid>) -> Result<(), Error> {
+pub async fn into_environment(
+    change: &mut Change,
+    to: Uuid,
+    from: Option<Uuid>,
+) -> Result<(), Error> {
     let (project, now, actor) = (change.project()?, change.now(), change.actor().to_owned());
     sqlx::query!(
         "insert into segment_configs (environment_id, segment_id, included_count, excluded_count,

@@ -19,7 +19,10 @@ impl Mutation for CreateSegmentRequest {
 
     async fn apply(&self, change: &mut Change) -> Result<CreateSegmentResponse, Error> {
         let project = ProjectName::parse("parent", &self.parent)?;
-        let given = self.segment.clone().ok_or_else(|| Error::invalid("segment", "give the segment"))?;
+        let given = self
+            .segment
+            .clone()
+            .ok_or_else(|| Error::invalid("segment", "give the segment"))?;
         names::check_key("segment.key", &given.key)?;
         let id = change.project()?;
         let taken = sqlx::query_scalar!(
@@ -30,7 +33,9 @@ impl Mutation for CreateSegmentRequest {
         .fetch_optional(change.connection())
         .await?;
         if let Some(taken) = taken {
-            return Err(Error::Exists { resource: project.segment(&taken).to_string() });
+            return Err(Error::Exists {
+                resource: project.segment(&taken).to_string(),
+            });
         }
         let name = project.segment(&given.key);
         let segment = Segment {
@@ -41,7 +46,10 @@ impl Mutation for CreateSegmentRequest {
             tags: given.tags,
             ..Segment::default()
         };
-        let operation = SegmentChange { before: None, after: Some(segment) };
+        let operation = SegmentChange {
+            before: None,
+            after: Some(segment),
+        };
         change.apply_to_segment(&name, operation).await?;
         Ok(CreateSegmentResponse {
             segment: Some(change.show_segment(&name)?),

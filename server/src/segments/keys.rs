@@ -92,7 +92,9 @@ pub async fn change(
     added: &[String],
     removed: &[String],
 ) -> Result<(), Error> {
-    let conflict = || Error::Conflict { resource: name.to_string() };
+    let conflict = || Error::Conflict {
+        resource: name.to_string(),
+    };
     if !removed.is_empty() {
         let done = sqlx::query!(
             "delete from segment_keys

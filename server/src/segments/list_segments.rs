@@ -33,9 +33,13 @@ pub async fn get_segment(
     let project = project.ok_or_else(|| Error::not_found(&name))?;
     let keys = std::slice::from_ref(&name.segment);
     let mut segments = store::read(&mut connection, project, Some(keys), &[]).await?;
-    let stored = segments.remove(&name.segment).and_then(|entry| entry.definition.before);
+    let stored = segments
+        .remove(&name.segment)
+        .and_then(|entry| entry.definition.before);
     let stored = stored.ok_or_else(|| Error::not_found(&name))?;
-    Ok(GetSegmentResponse { segment: Some(show::segment(&name, &stored)) })
+    Ok(GetSegmentResponse {
+        segment: Some(show::segment(&name, &stored)),
+    })
 }
 
 /// Lists segments, ordered by key.
@@ -66,7 +70,10 @@ pub async fn list_segments(
         let stored = entry.definition.before.as_ref()?;
         Some(show::segment(&name.segment(key), stored))
     });
-    Ok(ListSegmentsResponse { segments: segments.collect(), next_page_token })
+    Ok(ListSegmentsResponse {
+        segments: segments.collect(),
+        next_page_token,
+    })
 }
 
 /// Gives one content.
@@ -82,7 +89,9 @@ pub async fn get_segment_config(
     let mut connection = app.pools.read.acquire().await?;
     let (environment, stored) = find(&mut connection, authorized, &name).await?;
     let config = show::config(&mut connection, &name, environment, &stored).await?;
-    Ok(GetSegmentConfigResponse { segment_config: Some(config) })
+    Ok(GetSegmentConfigResponse {
+        segment_config: Some(config),
+    })
 }
 
 /// Lists the keys on one list, ordered by bytes.
@@ -117,7 +126,10 @@ pub async fn list_segment_keys(
     .fetch_all(&mut *connection)
     .await?;
     let next_page_token = page.cut(&mut keys, Clone::clone);
-    Ok(ListSegmentKeysResponse { keys, next_page_token })
+    Ok(ListSegmentKeysResponse {
+        keys,
+        next_page_token,
+    })
 }
 
 async fn find(
@@ -129,7 +141,11 @@ async fn find(
     let (project, environment) = found.ok_or_else(|| Error::not_found(name))?;
     let keys = std::slice::from_ref(&name.segment);
     let mut segments = store::read(connection, project, Some(keys), &[environment]).await?;
-    let config = segments.remove(&name.segment).and_then(|mut entry| entry.configs.remove(&environment));
-    let stored = config.and_then(|slot| slot.before).ok_or_else(|| Error::not_found(name))?;
+    let config = segments
+        .remove(&name.segment)
+        .and_then(|mut entry| entry.configs.remove(&environment));
+    let stored = config
+        .and_then(|slot| slot.before)
+        .ok_or_else(|| Error::not_found(name))?;
     Ok((environment, stored))
 }

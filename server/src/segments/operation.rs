@@ -29,15 +29,25 @@ impl Change {
     ///
     /// # Errors
     /// [`Error::Conflict`] if `before` no longer holds; what the rules refuse.
-    pub async fn apply_to_segment(&mut self, name: &SegmentName, change: SegmentChange) -> Result<(), Error> {
-        let entry = self.segments.0.entry(name.segment.clone()).or_insert_with(|| SegmentEntry {
-            id: Uuid::new_v4(),
-            definition: Slot::absent(),
-            configs: BTreeMap::new(),
-            parts: BTreeMap::new(),
-        });
+    pub async fn apply_to_segment(
+        &mut self,
+        name: &SegmentName,
+        change: SegmentChange,
+    ) -> Result<(), Error> {
+        let entry = self
+            .segments
+            .0
+            .entry(name.segment.clone())
+            .or_insert_with(|| SegmentEntry {
+                id: Uuid::new_v4(),
+                definition: Slot::absent(),
+                configs: BTreeMap::new(),
+                parts: BTreeMap::new(),
+            });
         if !same(entry.definition.after.as_ref(), change.before.as_ref()) {
-            return Err(Error::Conflict { resource: name.to_string() });
+            return Err(Error::Conflict {
+                resource: name.to_string(),
+            });
         }
         entry.definition.after.clone_from(&change.after);
         if !entry.definition.changed() {
@@ -46,9 +56,14 @@ impl Change {
         match (&change.before, &change.after) {
             (None, Some(_)) => {
                 let environments = self.heads.keys();
-                entry.configs = environments.map(|id| (*id, Slot::new(SegmentConfig::default()))).collect();
+                entry.configs = environments
+                    .map(|id| (*id, Slot::new(SegmentConfig::default())))
+                    .collect();
             }
-            (_, None) => entry.configs.values_mut().for_each(|slot| slot.after = None),
+            (_, None) => entry
+                .configs
+                .values_mut()
+                .for_each(|slot| slot.after = None),
             _ => {}
         }
         match &change.after {
@@ -76,7 +91,9 @@ impl Change {
         let config = self.segment_config(name, environment)?;
         let before = change.before.clone().unwrap_or_default();
         if !same(config.condition.as_ref(), before.condition.as_ref()) {
-            return Err(Error::Conflict { resource: name.to_string() });
+            return Err(Error::Conflict {
+                resource: name.to_string(),
+            });
         }
         let after = change.after.clone().unwrap_or_default();
         check_condition(&after)?;
@@ -112,10 +129,15 @@ impl Change {
         Ok(())
     }
 
-    fn segment_config(&mut self, name: &SegmentConfigName, environment: Uuid) -> Result<&mut SegmentConfig, Error> {
+    fn segment_config(
+        &mut self,
+        name: &SegmentConfigName,
+        environment: Uuid,
+    ) -> Result<&mut SegmentConfig, Error> {
         let entry = self.segments.0.get_mut(&name.segment);
         let slot = entry.and_then(|entry| entry.configs.get_mut(&environment));
-        slot.and_then(|slot| slot.after.as_mut()).ok_or_else(|| Error::not_found(name))
+        slot.and_then(|slot| slot.after.as_mut())
+            .ok_or_else(|| Error::not_found(name))
     }
 
     async fn change_keys(
@@ -132,23 +154,40 @@ impl Change {
         ];
         let mut parts = BTreeSet::new();
         for (excluded, added, removed) in lists {
-            let list = List { environment, segment, excluded };
+            let list = List {
+                environment,
+                segment,
+                excluded,
+            };
             keys::change(self.connection(), name, list, added, removed).await?;
             parts.extend(added.iter().chain(removed).map(|key| segment_part(key)));
             let config = self.segment_config(name, environment)?;
-            let count = if excluded { &mut config.excluded_count } else { &mut config.included_count };
+            let count = if excluded {
+                &mut config.excluded_count
+            } else {
+                &mut config.included_count
+            };
             let size = |keys: &[String]| i32::try_from(keys.len()).unwrap_or(i32::MAX);
-            *count = count.saturating_add(size(added)).saturating_sub(size(removed));
+            *count = count
+                .saturating_add(size(added))
+                .saturating_sub(size(removed));
         }
         let config = self.segment_config(name, environment)?;
         if config.included_count.saturating_add(config.excluded_count) > KEYS_MAX {
             let description = format!("the segment would have more than {KEYS_MAX} keys");
-            return Err(Error::precondition(ErrorReason::LimitExceeded, name, description));
+            return Err(Error::precondition(
+                ErrorReason::LimitExceeded,
+                name,
+                description,
+            ));
         }
         let changed = !parts.is_empty();
         if let Some(entry) = self.segments.0.get_mut(&name.segment).filter(|_| changed) {
             entry.parts.entry(environment).or_default().extend(parts);
-            entry.configs.entry(environment).and_modify(|slot| slot.touched = true);
+            entry
+                .configs
+                .entry(environment)
+                .and_modify(|slot| slot.touched = true);
         }
         Ok(changed)
     }
@@ -195,7 +234,14 @@ async fn check_unused(change: &mut Change, name: &SegmentName) -> Result<(), Err
         return Ok(());
     };
     let head = change.heads().get(&user.environment_id);
-    let subject = head.map_or_else(|| user.key.clone(), |head| head.name.flag(&user.key).to_string());
+    let subject = head.map_or_else(
+        || user.key.clone(),
+        |head| head.name.flag(&user.key).to_string(),
+    );
     let description = format!("{subject} uses the segment; change that first");
-    Err(Error::precondition(ErrorReason::SegmentInUse, subject, description))
+    Err(Error::precondition(
+        ErrorReason::SegmentInUse,
+        subject,
+        description,
+    ))
 }

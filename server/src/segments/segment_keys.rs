@@ -19,14 +19,21 @@ impl Mutation for AddSegmentKeysRequest {
     mutation_fields!(AddSegmentKeysResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environment(SegmentConfigName::parse("name", &self.name)?.environment()))
+        Ok(Scope::Environment(
+            SegmentConfigName::parse("name", &self.name)?.environment(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<AddSegmentKeysResponse, Error> {
         let name = SegmentConfigName::parse("name", &self.name)?;
         let list = list(change, &name, self.list(), &self.keys).await?;
         let present = keys::present(change.connection(), list, &self.keys).await?;
-        let added: Vec<String> = self.keys.iter().filter(|key| !present.contains(*key)).cloned().collect();
+        let added: Vec<String> = self
+            .keys
+            .iter()
+            .filter(|key| !present.contains(*key))
+            .cloned()
+            .collect();
         let mut operation = SegmentKeysChange::default();
         if list.excluded {
             operation.excluded_added = added;
@@ -46,7 +53,9 @@ impl Mutation for RemoveSegmentKeysRequest {
     mutation_fields!(RemoveSegmentKeysResponse, etag);
 
     fn scope(&self) -> Result<Scope, Error> {
-        Ok(Scope::Environment(SegmentConfigName::parse("name", &self.name)?.environment()))
+        Ok(Scope::Environment(
+            SegmentConfigName::parse("name", &self.name)?.environment(),
+        ))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<RemoveSegmentKeysResponse, Error> {
@@ -83,11 +92,18 @@ async fn list(
         }
     };
     if keys.is_empty() || keys.len() > KEYS_A_CALL_MAX {
-        return Err(Error::invalid("keys", format!("give 1 to {KEYS_A_CALL_MAX} keys")));
+        return Err(Error::invalid(
+            "keys",
+            format!("give 1 to {KEYS_A_CALL_MAX} keys"),
+        ));
     }
     keys::check("keys", keys)?;
     let etag = change.common.etag.clone();
     let (environment, stored) = change.load_segment_config(name).await?;
     stored.check_etag(name, &etag)?;
-    Ok(List { environment, segment: stored.id, excluded })
+    Ok(List {
+        environment,
+        segment: stored.id,
+        excluded,
+    })
 }

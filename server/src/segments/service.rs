@@ -2,7 +2,12 @@
 
 use burgee_proto::admin::v1::segment_service_server::SegmentService;
 use burgee_proto::admin::v1::{
-    AddSegmentKeysRequest, AddSegmentKeysResponse, CreateSegmentRequest, CreateSegmentResponse, DeleteSegmentRequest, DeleteSegmentResponse, GetSegmentConfigRequest, GetSegmentConfigResponse, GetSegmentRequest, GetSegmentResponse, ListSegmentKeysRequest, ListSegmentKeysResponse, ListSegmentsRequest, ListSegmentsResponse, RemoveSegmentKeysRequest, RemoveSegmentKeysResponse, UpdateSegmentConfigRequest, UpdateSegmentConfigResponse, UpdateSegmentRequest, UpdateSegmentResponse,
+    AddSegmentKeysRequest, AddSegmentKeysResponse, CreateSegmentRequest, CreateSegmentResponse,
+    DeleteSegmentRequest, DeleteSegmentResponse, GetSegmentConfigRequest, GetSegmentConfigResponse,
+    GetSegmentRequest, GetSegmentResponse, ListSegmentKeysRequest, ListSegmentKeysResponse,
+    ListSegmentsRequest, ListSegmentsResponse, RemoveSegmentKeysRequest, RemoveSegmentKeysResponse,
+    UpdateSegmentConfigRequest, UpdateSegmentConfigResponse, UpdateSegmentRequest,
+    UpdateSegmentResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -24,7 +29,8 @@ impl SegmentService for Service {
         request: Request<GetSegmentRequest>,
     ) -> Result<Response<GetSegmentResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_segments::get_segment(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_segments::get_segment(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
@@ -33,7 +39,8 @@ impl SegmentService for Service {
         request: Request<ListSegmentsRequest>,
     ) -> Result<Response<ListSegmentsResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_segments::list_segments(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_segments::list_segments(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
@@ -63,7 +70,8 @@ impl SegmentService for Service {
         request: Request<GetSegmentConfigRequest>,
     ) -> Result<Response<GetSegmentConfigResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_segments::get_segment_config(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_segments::get_segment_config(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 
@@ -79,7 +87,8 @@ impl SegmentService for Service {
         request: Request<ListSegmentKeysRequest>,
     ) -> Result<Response<ListSegmentKeysResponse>, Status> {
         let authorized = authorize(&request)?;
-        let response = list_segments::list_segment_keys(&self.app, &authorized, request.into_inner()).await?;
+        let response =
+            list_segments::list_segment_keys(&self.app, &authorized, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 

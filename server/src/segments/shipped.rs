@@ -41,7 +41,11 @@ pub async fn items(
         let shipped = read(change, environment, &key).await?;
         match shipped {
             Some((id, segment, config)) => {
-                let list = |excluded| List { environment, segment: id, excluded };
+                let list = |excluded| List {
+                    environment,
+                    segment: id,
+                    excluded,
+                };
                 let mut item = merge(&segment, &config)?;
                 if config.included_count + config.excluded_count <= INLINE_KEYS_MAX {
                     item.included = keys::all(change.connection(), list(false)).await?;
@@ -50,7 +54,10 @@ pub async fn items(
                 } else {
                     ship_parts(change, list(false), &key, &affected, wanted).await?;
                 }
-                wanted.insert((environment, ItemKind::Segment, key), Some(item.encode_to_vec()));
+                wanted.insert(
+                    (environment, ItemKind::Segment, key),
+                    Some(item.encode_to_vec()),
+                );
             }
             None => {
                 withdraw_parts(change, environment, &key, wanted).await?;
@@ -73,9 +80,14 @@ fn affected(change: &Change, used: BTreeSet<(Uuid, String)>) -> BTreeMap<(Uuid, 
             }
             let affected = all.entry((*environment, key.clone())).or_default();
             let count = |config: &SegmentConfig| config.included_count + config.excluded_count;
-            let before = slot.before.as_ref().map_or(0, |stored| count(&stored.message));
+            let before = slot
+                .before
+                .as_ref()
+                .map_or(0, |stored| count(&stored.message));
             affected.whole |= before <= INLINE_KEYS_MAX;
-            affected.parts.extend(entry.parts.get(environment).into_iter().flatten());
+            affected
+                .parts
+                .extend(entry.parts.get(environment).into_iter().flatten());
         }
     }
     all
@@ -148,11 +160,19 @@ async fn ship_parts(
     let mut parts: BTreeMap<i16, v1::SegmentPart> = BTreeMap::new();
     for row in rows {
         let part = parts.entry(row.part).or_default();
-        let keys = if row.excluded { &mut part.excluded } else { &mut part.included };
+        let keys = if row.excluded {
+            &mut part.excluded
+        } else {
+            &mut part.included
+        };
         keys.push(row.key);
     }
     for number in numbers {
-        let name = (list.environment, ItemKind::SegmentPart, format!("{key}/{number:02x}"));
+        let name = (
+            list.environment,
+            ItemKind::SegmentPart,
+            format!("{key}/{number:02x}"),
+        );
         wanted.insert(name, parts.get(&number).map(prost::Message::encode_to_vec));
     }
     Ok(())

@@ -44,7 +44,11 @@ pub async fn config(
         ..stored.message.clone()
     };
     if config.included_count + config.excluded_count <= SHOWN_KEYS_MAX {
-        let list = |excluded| List { environment, segment: stored.id, excluded };
+        let list = |excluded| List {
+            environment,
+            segment: stored.id,
+            excluded,
+        };
         config.included = keys::all(connection, list(false)).await?;
         config.excluded = keys::all(connection, list(true)).await?;
     }
@@ -59,14 +63,19 @@ impl Change {
     pub fn show_segment(&self, name: &SegmentName) -> Result<Segment, Error> {
         let entry = self.segments.0.get(&name.segment);
         let stored = entry.and_then(|entry| self.after(entry.id, &entry.definition));
-        stored.map(|stored| segment(name, &stored)).ok_or_else(|| Error::not_found(name))
+        stored
+            .map(|stored| segment(name, &stored))
+            .ok_or_else(|| Error::not_found(name))
     }
 
     /// The content as the answer shows it.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the change did not read it.
-    pub async fn show_segment_config(&mut self, name: &SegmentConfigName) -> Result<SegmentConfig, Error> {
+    pub async fn show_segment_config(
+        &mut self,
+        name: &SegmentConfigName,
+    ) -> Result<SegmentConfig, Error> {
         let environment = self.environment(&name.environment())?;
         let entry = self.segments.0.get(&name.segment);
         let stored = entry.and_then(|entry| {

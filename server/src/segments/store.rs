@@ -83,7 +83,11 @@ impl Change {
     ///
     /// # Errors
     /// [`Error::NotFound`] under `name`.
-    pub async fn load_segment(&mut self, key: &str, name: impl ToString) -> Result<&SegmentEntry, Error> {
+    pub async fn load_segment(
+        &mut self,
+        key: &str,
+        name: impl ToString,
+    ) -> Result<&SegmentEntry, Error> {
         if !self.segments.0.contains_key(key) {
             let project = self.project()?;
             let environments: Vec<Uuid> = self.heads().keys().copied().collect();
@@ -91,7 +95,10 @@ impl Change {
             let read = read(self.connection(), project, Some(&keys), &environments).await?;
             self.segments.0.extend(read);
         }
-        self.segments.0.get(key).ok_or_else(|| Error::not_found(name))
+        self.segments
+            .0
+            .get(key)
+            .ok_or_else(|| Error::not_found(name))
     }
 
     /// Reads a segment's content in an environment into the change. Gives the
@@ -105,8 +112,13 @@ impl Change {
     ) -> Result<(Uuid, Stored<SegmentConfig>), Error> {
         let environment = self.environment(&name.environment())?;
         let entry = self.load_segment(&name.segment, name).await?;
-        let stored = entry.configs.get(&environment).and_then(|slot| slot.before.clone());
-        stored.map(|stored| (environment, stored)).ok_or_else(|| Error::not_found(name))
+        let stored = entry
+            .configs
+            .get(&environment)
+            .and_then(|slot| slot.before.clone());
+        stored
+            .map(|stored| (environment, stored))
+            .ok_or_else(|| Error::not_found(name))
     }
 }
 
@@ -120,7 +132,10 @@ pub async fn write(change: &mut Change) -> Result<(), Error> {
         if entry.definition.changed() {
             write_definition(change, key, entry).await?;
         }
-        let configs = entry.configs.iter().filter(|(_, slot)| slot.changed() && slot.before.is_some());
+        let configs = entry
+            .configs
+            .iter()
+            .filter(|(_, slot)| slot.changed() && slot.before.is_some());
         for (environment, slot) in configs {
             if let Some(config) = &slot.after {
                 write_config(change, entry.id, *environment, slot.version(), config).await?;
@@ -131,7 +146,11 @@ pub async fn write(change: &mut Change) -> Result<(), Error> {
     Ok(())
 }
 
-async fn write_definition(change: &mut Change, key: &str, entry: &SegmentEntry) -> Result<(), Error> {
+async fn write_definition(
+    change: &mut Change,
+    key: &str,
+    entry: &SegmentEntry,
+) -> Result<(), Error> {
     let (project, now, actor) = (change.project()?, change.now(), change.actor().to_owned());
     let Some(segment) = &entry.definition.after else {
         sqlx::query!("delete from segments where id = $1", entry.id)
@@ -163,7 +182,11 @@ async fn write_definition(change: &mut Change, key: &str, entry: &SegmentEntry) 
 }
 
 /// Makes the empty contents of a segment in environments.
-async fn insert_empty(change: &mut Change, segment: Uuid, environments: &[Uuid]) -> Result<(), Error> {
+async fn insert_empty(
+    change: &mut Change,
+    segment: Uuid,
+    environments: &[Uuid],
+) -> Result<(), Error> {
     let (now, actor) = (change.now(), change.actor().to_owned());
     sqlx::query!(
         "insert into segment_configs (environment_id, segment_id, included_count, excluded_count,

@@ -26,12 +26,19 @@ impl Mutation for UpdateSegmentRequest {
         let name = name(self)?;
         let etag = change.common.etag.clone();
         let entry = change.load_segment(&name.segment, &name).await?;
-        let stored = entry.definition.before.as_ref().ok_or_else(|| Error::not_found(&name))?;
+        let stored = entry
+            .definition
+            .before
+            .as_ref()
+            .ok_or_else(|| Error::not_found(&name))?;
         stored.demand_etag(&name, &etag)?;
         let before = stored.message.clone();
         let update = self.segment.clone().unwrap_or_default();
         let mask = self.update_mask.as_ref();
-        let after = change.app.descriptors.merge(&before, &update, mask, CHANGEABLE)?;
+        let after = change
+            .app
+            .descriptors
+            .merge(&before, &update, mask, CHANGEABLE)?;
         let operation = SegmentChange {
             before: Some(before),
             after: Some(after),

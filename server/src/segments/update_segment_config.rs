@@ -16,7 +16,10 @@ use crate::names::SegmentConfigName;
 const CHANGEABLE: &[&str] = &["included", "excluded", "condition"];
 
 fn name(request: &UpdateSegmentConfigRequest) -> Result<SegmentConfigName, Error> {
-    let name = request.segment_config.as_ref().map_or("", |config| &config.name);
+    let name = request
+        .segment_config
+        .as_ref()
+        .map_or("", |config| &config.name);
     SegmentConfigName::parse("segment_config.name", name)
 }
 
@@ -38,11 +41,18 @@ impl Mutation for UpdateSegmentConfigRequest {
 
         // The lists as they are, so that a mask leaves alone what it does not name.
         let mut before = stored.message.clone();
-        let list = |excluded| List { environment, segment: stored.id, excluded };
+        let list = |excluded| List {
+            environment,
+            segment: stored.id,
+            excluded,
+        };
         before.included = keys::all(change.connection(), list(false)).await?;
         before.excluded = keys::all(change.connection(), list(true)).await?;
         let mask = self.update_mask.as_ref();
-        let after = change.app.descriptors.merge(&before, &update, mask, CHANGEABLE)?;
+        let after = change
+            .app
+            .descriptors
+            .merge(&before, &update, mask, CHANGEABLE)?;
         let operation = difference(before, after);
         change.apply_to_segment_config(&name, operation).await?;
         Ok(UpdateSegmentConfigResponse {
@@ -55,7 +65,10 @@ impl Mutation for UpdateSegmentConfigRequest {
 fn difference(before: SegmentConfig, after: SegmentConfig) -> SegmentConfigChange {
     let minus = |left: &[String], right: &[String]| {
         let right: BTreeSet<&String> = right.iter().collect();
-        left.iter().filter(|key| !right.contains(key)).cloned().collect()
+        left.iter()
+            .filter(|key| !right.contains(key))
+            .cloned()
+            .collect()
     };
     let keys = SegmentKeysChange {
         included_added: minus(&after.included, &before.included),
@@ -73,4 +86,3 @@ fn difference(before: SegmentConfig, after: SegmentConfig) -> SegmentConfigChang
         keys: Some(keys),
     }
 }
-
