@@ -1,5 +1,6 @@
 //! What a change costs in Postgres alone: the same lock and the same rows, in
-//! tables of the same form, without reading, checking or telling anybody.
+//! tables of the same form, without checking or telling anybody; with or without
+//! reading first what a change must know.
 
 use std::sync::Arc;
 
@@ -51,11 +52,16 @@ impl BareTransactions {
     }
 
     /// One for each of `environments`, each on a connection of its own.
-    pub(crate) async fn workers(&self, environments: &[&str]) -> Vec<BareTransaction> {
+    pub(crate) async fn workers(
+        &self,
+        reads: Reads,
+        environments: &[&str],
+    ) -> Vec<BareTransaction> {
         let mut workers = Vec::new();
         for (number, environment) in environments.iter().enumerate() {
             workers.push(BareTransaction {
                 connection: PgConnection::connect(self.database.url()).await.unwrap(),
+                reads,
                 environment: environment.parse().unwrap(),
                 // Callers of one environment change flags of their own.
                 flag: i64::try_from(number % 8).unwrap(),
@@ -65,9 +71,32 @@ impl BareTransactions {
     }
 }
 
+/// Whether a transaction reads before it writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// The lock and one statement: the least that keeps the promises.
+    Nothing,
+    /// As a change does, each with a statement of its own: epoch, idempotency
+    /// record, flag and configuration, items.
+    WhatAChangeReads,
+}
+
+/// What a change reads, with $1 environment and $2 the flag's key.
+const READS: [&str; 4] = [
+    "select epoch, clock_timestamp(), $1::uuid, $2::text from deployment",
+    "select body_hash, response, $1::uuid from bare.idempotency_records
+     where principal = 'serviceAccounts/admin' and method = 'SetFlagEnabled' and request_id = $2",
+    "select f.body, f.version, c.body, c.version from flags f
+     join bare.flag_configs c on c.flag_id = f.id
+     where c.environment_id = $1 and f.key = $2",
+    "select kind, key, level, body from bare.environment_items
+     where environment_id = $1 and kind = 1 and key = $2",
+];
+
 /// Whoever changes one flag of one environment.
 pub(crate) struct BareTransaction {
     connection: PgConnection,
+    reads: Reads,
     environment: Uuid,
     flag: i64,
 }
@@ -82,6 +111,16 @@ impl AsyncRepeat for BareTransaction {
             .fetch_one(&mut *transaction)
             .await
             .unwrap();
+        if self.reads == Reads::WhatAChangeReads {
+            for query in READS {
+                sqlx::query(query)
+                    .bind(self.environment)
+                    .bind(format!("flag-{}", self.flag))
+                    .fetch_all(&mut *transaction)
+                    .await
+                    .unwrap();
+            }
+        }
         sqlx::query(include_str!("bare_transaction.sql"))
             .bind(self.environment)
             .bind(revision + 1)

@@ -6,7 +6,7 @@ use burgee_tests::callers::{Authenticated, Caller};
 use burgee_tests::project::TestEnvironment;
 use burgee_tests::server::TestServer;
 
-use crate::bare_transaction::BareTransactions;
+use crate::bare_transaction::{BareTransactions, Reads};
 use crate::rate::{AsyncRepeat, ROUNDS, median, per_second};
 
 /// Callers who change one environment at once.
@@ -29,7 +29,10 @@ pub(crate) async fn measure(server: &TestServer) {
             .await;
     }
     let bare = BareTransactions::prepare(server.database()).await;
-    println!("| changes a second | Burgee | bare transaction | share |\n|---|---:|---:|---:|");
+    println!(
+        "| changes a second | Burgee | bare transaction | share | with its reads | share |\n\
+         |---|---:|---:|---:|---:|---:|"
+    );
     let one = vec![environments[0].clone(); CALLERS_OF_ONE];
     row("one environment, 8 callers", server, &bare, &one).await;
     row(
@@ -50,24 +53,32 @@ async fn row(
     environments: &[TestEnvironment],
 ) {
     let uids: Vec<_> = environments.iter().map(|it| it.uid.as_str()).collect();
-    let (mut with, mut without) = (Vec::new(), Vec::new());
+    let (mut changes, mut writes, mut reads_and_writes) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let toggles = environments.iter().enumerate();
         let toggle = |(caller, environment): (usize, &TestEnvironment)| {
             let key = format!("flag-{}", caller % CALLERS_OF_ONE);
             Toggle::of(server.admin(), environment, key)
         };
-        with.push(per_second(toggles.map(toggle)).await);
-        // One after the other may beat a queue at a row lock.
-        let queued = per_second(bare.workers(&uids).await).await;
-        let alone = per_second(bare.workers(&uids[..1]).await).await;
-        without.push(queued.max(alone));
+        changes.push(per_second(toggles.map(toggle)).await);
+        writes.push(bare_rate(bare, Reads::Nothing, &uids).await);
+        reads_and_writes.push(bare_rate(bare, Reads::WhatAChangeReads, &uids).await);
     }
-    let (with, without) = (median(with), median(without));
+    let (changes, writes) = (median(changes), median(writes));
+    let reads_and_writes = median(reads_and_writes);
     println!(
-        "| {what} | {with:.0} | {without:.0} | {:.2} |",
-        with / without
+        "| {what} | {changes:.0} | {writes:.0} | {:.2} | {reads_and_writes:.0} | {:.2} |",
+        changes / writes,
+        changes / reads_and_writes,
     );
+}
+
+/// The better of as many at once as there are callers, and one after the other:
+/// a queue at a row lock may be slower than that.
+async fn bare_rate(bare: &BareTransactions, reads: Reads, environments: &[&str]) -> f64 {
+    let queued = per_second(bare.workers(reads, environments).await).await;
+    let alone = per_second(bare.workers(reads, &environments[..1]).await).await;
+    queued.max(alone)
 }
 
 /// A caller who turns a flag on and off.
