@@ -131,6 +131,8 @@ create table flag_configs (
     -- Keys of the flags and segments that the configuration refers to.
     prerequisites text[] not null,
     segments text[] not null,
+    -- Of these, those that rules name which are not disabled.
+    shipped_segments text[] not null,
     version bigint not null,
     body bytea not null,
     updated_at timestamptz not null default now(),
@@ -140,6 +142,7 @@ create table flag_configs (
 create index flag_configs_flag on flag_configs (flag_id);
 create index flag_configs_prerequisites on flag_configs (environment_id) where prerequisites <> '{}';
 create index flag_configs_segments on flag_configs (environment_id) where segments <> '{}';
+create index flag_configs_shipped_segments on flag_configs (environment_id) where shipped_segments <> '{}';
 
 create table segments (
     id uuid primary key,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -83,6 +83,23 @@ impl App {
         })
     }
 
+    /// Opens the transaction of a change. A connection that was lost while it was idle is found
+    /// out by this, instead of by a question before each transaction.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        let pool = &self.pools.write;
+        for _ in 0..pool.options().get_max_connections() {
+            match pool.begin().await {
+                // It is out of the pool now; the next one may be good.
+                Err(error) if is_lost(&error) => {}
+                other => return Ok(other?),
+            }
+        }
+        Ok(pool.begin().await?)
+    }
+
     /// Closes every connection, within 5 s: a database that does not answer must
     /// not keep the process from ending.
     pub async fn close(&self) {
@@ -103,21 +120,37 @@ impl App {
     }
 }
 
+/// Whether an error tells of a connection that Postgres has ended.
+fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // admin_shutdown, crash_shutdown, idle_session_timeout
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P05")),
+        _ => false,
+    }
+}
+
 impl Pools {
     /// Connections are made when they are needed.
     fn open(database: &Database, options: &PgConnectOptions) -> Self {
         let bounded = options.clone().options(SESSION.iter().copied());
         let read_only = bounded.clone().options(READ_ONLY.iter().copied());
-        let pool = |size: u32, options: &PgConnectOptions| {
+        let pool_options = |size: u32| {
             PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(IDLE_TIMEOUT)
-                .connect_lazy_with(options.clone())
+        };
+        let pool = |size: u32, options: &PgConnectOptions| {
+            pool_options(size).connect_lazy_with(options.clone())
         };
         let sizes = &database.pools;
         Self {
-            write: pool(sizes.write_connections, &bounded),
+            write: pool_options(sizes.write_connections)
+                .test_before_acquire(false)
+                .connect_lazy_with(bounded),
             read: pool(sizes.read_connections, &read_only),
             feed: pool(sizes.feed_connections, &read_only),
             authentication: pool(sizes.authentication_connections, &read_only),

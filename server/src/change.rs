@@ -267,7 +267,7 @@ async fn prepare<M: Mutation>(
     let start = async {
         let turns = scope.turns(&app, authorized.organization()).await?;
         let turn = app.queues.wait(&turns).await?;
-        Ok::<_, Error>((turn, app.pools.write.begin().await?))
+        Ok::<_, Error>((turn, app.begin().await?))
     };
     let (turn, mut transaction) = within(START_TIMEOUT, start).await?;
     let validate_only = common.validate_only;
@@ -293,7 +293,7 @@ async fn prepare<M: Mutation>(
     {
         return Ok(Prepared::Done(M::Response::decode(response.as_slice())?));
     }
-    let mut change = Box::new(Change::begin(app, transaction, authorized, common, locked?).await?);
+    let mut change = Box::new(Change::new(app, transaction, authorized, common, locked?));
     let mut response = message.apply(&mut change).await?;
     let shipment = change.ship().await?;
     if validate_only {
@@ -324,32 +324,28 @@ fn check_common(common: &Common) -> Result<(), Error> {
 
 impl Change {
     /// A change of what is locked.
-    async fn begin(
+    fn new(
         app: App,
-        mut transaction: Transaction<'static, Postgres>,
+        transaction: Transaction<'static, Postgres>,
         authorized: Authorized,
         common: Common,
         locked: Locked,
-    ) -> Result<Self, Error> {
-        // A statement of its own: it sees what was committed before the lock.
-        let row = sqlx::query!(r#"select epoch, clock_timestamp() as "now!" from deployment"#)
-            .fetch_one(&mut *transaction)
-            .await?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             app,
             authorized,
             common,
             flags: Flags::default(),
             segments: Segments::default(),
             transaction,
-            now: row.now,
-            epoch: row.epoch.cast_unsigned(),
+            now: locked.now,
+            epoch: locked.epoch.cast_unsigned(),
             project: locked.project,
             heads: locked.heads,
             operations: Vec::new(),
             audit: Vec::new(),
             access_keys: BTreeMap::new(),
-        })
+        }
     }
 
     /// The connection that holds the locks.

@@ -13,6 +13,8 @@ use crate::error::Error;
 const INTERVAL: Duration = Duration::from_secs(3_600);
 /// How many environments are compacted at one go.
 const ENVIRONMENTS_MAX: i64 = 1_000;
+/// How many rows one statement deletes, so that none takes long.
+const ROWS_MAX: i64 = 10_000;
 
 /// Compacts now and each hour, until `stop`.
 pub async fn run(pool: PgPool, stop: CancellationToken) {
@@ -40,15 +42,37 @@ pub async fn compact(pool: &PgPool) -> Result<(), Error> {
     .fetch_all(pool)
     .await?;
     for environment in environments {
-        purge_removed_items(pool, environment).await?;
+        // One that is busy or locked is for the next time, and holds up no other.
+        if let Err(error) = purge_removed_items(pool, environment).await {
+            tracing::warn!(%environment, ?error, "could not purge an environment's removed items");
+        }
     }
-    sqlx::query!("delete from idempotency_records where created_at < now() - interval '24 hours'")
-        .execute(pool)
-        .await?;
-    sqlx::query!("delete from outbox where created_at < now() - interval '7 days'")
-        .execute(pool)
-        .await?;
+    while delete_old_records(pool).await? == ROWS_MAX.cast_unsigned() {}
+    while delete_old_events(pool).await? == ROWS_MAX.cast_unsigned() {}
     Ok(())
+}
+
+async fn delete_old_records(pool: &PgPool) -> Result<u64, Error> {
+    let deleted = sqlx::query!(
+        "delete from idempotency_records where ctid = any(array(
+             select ctid from idempotency_records
+             where created_at < now() - interval '24 hours' limit $1))",
+        ROWS_MAX,
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+async fn delete_old_events(pool: &PgPool) -> Result<u64, Error> {
+    let deleted = sqlx::query!(
+        "delete from outbox where ctid = any(array(
+             select ctid from outbox where created_at < now() - interval '7 days' limit $1))",
+        ROWS_MAX,
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 /// Purges items that were removed a week ago, and raises the floor: a receiver

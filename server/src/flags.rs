@@ -44,4 +44,6 @@ pub struct FlagEntry {
     pub definition: Slot<Flag>,
     /// The configurations, by environment.
     pub configs: BTreeMap<Uuid, Slot<FlagConfig>>,
+    /// The items that are shipped now, by environment. None: not read.
+    pub shipped: Option<BTreeMap<Uuid, Vec<u8>>>,
 }

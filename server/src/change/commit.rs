@@ -107,6 +107,7 @@ impl Change {
     ) -> Result<(), Error> {
         let change_set = (!self.operations.is_empty()).then(|| self.change_set());
         let audit = self.audit_entries()?;
+        // No row differs without an operation that says so.
         if change_set.is_none() && audit.is_empty() && shipment.heads.is_empty() && record.is_none()
         {
             return Ok(());
@@ -128,6 +129,7 @@ impl Change {
         let (change_set_id, change_set_body) = change_set.unzip();
         let items = &shipment.items;
         let heads = &shipment.heads;
+        let configs = &shipment.configs;
         let records = u64::from(record.is_some());
         let (body_hash, response) = record
             .map(|record| (record.body_hash, record.response))
@@ -205,6 +207,18 @@ impl Change {
             body_hash,
             response,
             principal(&self.authorized),
+            self.now,
+            &configs
+                .iter()
+                .map(|row| row.environment)
+                .collect::<Vec<_>>(),
+            &configs.iter().map(|row| row.flag).collect::<Vec<_>>(),
+            &configs.iter().map(|row| row.version).collect::<Vec<_>>(),
+            &configs.iter().map(|row| row.enabled).collect::<Vec<_>>(),
+            &configs
+                .iter()
+                .map(|row| row.body.clone())
+                .collect::<Vec<_>>(),
         )
         .execute(self.connection())
         .await?;

@@ -1,6 +1,15 @@
 -- Everything a change leaves behind, in one statement: changed items, heads,
--- history, the change set, audit rows, the outbox row, the idempotency record.
-with items as (
+-- history, the change set, audit rows, the outbox row, the idempotency record,
+-- and configurations that no statement before this one had to see.
+with configs as (
+    update flag_configs c
+    set version = n.version, enabled = n.enabled, body = n.body,
+        updated_at = $31, changed_by = $15
+    from unnest($32::uuid[], $33::uuid[], $34::bigint[], $35::boolean[], $36::bytea[])
+        as n(environment_id, flag_id, version, enabled, body)
+    where c.environment_id = n.environment_id and c.flag_id = n.flag_id
+),
+items as (
     insert into environment_items (environment_id, kind, key, revision, level, body, removed_at)
     select i.environment_id, i.kind, i.key, i.revision, $6, i.body,
            case when i.body is null then clock_timestamp() end

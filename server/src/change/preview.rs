@@ -51,7 +51,7 @@ impl Change {
                    union
                    select c.environment_id, f.key
                    from unnest($3::uuid[], $4::text[]) as s(environment_id, key)
-                   join flag_configs c on c.environment_id = s.environment_id and s.key = any(c.segments)
+                   join flag_configs c on c.environment_id = s.environment_id and s.key = any(c.shipped_segments)
                    join flags f on f.id = c.flag_id and f.archived_at is null
                    union
                    select c.environment_id, f.key

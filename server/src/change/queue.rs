@@ -5,23 +5,26 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burgee_proto::types::v1::ErrorReason;
-use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 
+/// How many changes have their turn at once: one that holds the lock, and one
+/// that has a connection and waits for it, so that the lock is never idle.
+const AT_ONCE: usize = 2;
 /// How many changes may wait for one turn.
 const WAITING_MAX: usize = 1_024;
 
 /// One queue for each thing that changes lock.
 #[derive(Default)]
 pub struct Queues {
-    turns: Mutex<HashMap<String, Arc<FairMutex<()>>>>,
+    turns: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// The right to lock; dropped after the commit.
 #[derive(Debug)]
 pub struct Turn {
-    _guards: Vec<OwnedMutexGuard<()>>,
+    _permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Queues {
@@ -32,15 +35,15 @@ impl Queues {
     /// # Errors
     /// [`Error::Unavailable`] if too many wait already.
     pub async fn wait(&self, keys: &[String]) -> Result<Turn, Error> {
-        let mut guards = Vec::with_capacity(keys.len());
+        let mut permits = Vec::with_capacity(keys.len());
         for key in keys {
             let turn = self.turn(key)?;
-            guards.push(turn.lock_owned().await);
+            permits.push(turn.acquire_owned().await.map_err(Error::internal)?);
         }
-        Ok(Turn { _guards: guards })
+        Ok(Turn { _permits: permits })
     }
 
-    fn turn(&self, key: &str) -> Result<Arc<FairMutex<()>>, Error> {
+    fn turn(&self, key: &str) -> Result<Arc<Semaphore>, Error> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(key) {
             if Arc::strong_count(turn) > WAITING_MAX {
@@ -53,7 +56,7 @@ impl Queues {
         }
         // Nobody holds or awaits the others: they are made anew when needed.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        let turn = Arc::new(FairMutex::new(()));
+        let turn = Arc::new(Semaphore::new(AT_ONCE));
         turns.insert(key.to_owned(), turn.clone());
         Ok(turn)
     }
@@ -66,7 +69,10 @@ mod tests {
     #[tokio::test]
     async fn turns_are_taken_in_the_order_of_asking() {
         let queues = Arc::new(Queues::default());
-        let first = queues.wait(&["a".to_owned()]).await.unwrap();
+        let mut first = Vec::new();
+        for _ in 0..AT_ONCE {
+            first.push(queues.wait(&["a".to_owned()]).await.unwrap());
+        }
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut waiting = Vec::new();
         for number in 0..4 {

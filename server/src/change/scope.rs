@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
+use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Head;
@@ -31,6 +32,9 @@ pub enum Scope {
 pub(super) struct Locked {
     pub(super) project: Option<Uuid>,
     pub(super) heads: BTreeMap<Uuid, Head>,
+    /// The epoch, and the time on the database's clock.
+    pub(super) epoch: i64,
+    pub(super) now: OffsetDateTime,
 }
 
 impl Scope {
@@ -64,27 +68,30 @@ impl Scope {
         connection: &mut PgConnection,
         organization: Uuid,
     ) -> Result<Locked, Error> {
-        match self {
+        let (project, heads) = match self {
+            // The one that is locked most: everything in one statement.
             Self::Environment(name) => {
-                let (id, head) = lock_environment(connection, organization, name).await?;
-                Ok(Locked {
-                    project: Some(head.project),
-                    heads: BTreeMap::from([(id, head)]),
-                })
+                return lock_environment(connection, organization, name).await;
             }
-            Self::Project(name) => lock_project(connection, organization, name).await,
+            Self::Project(name) => lock_project(connection, organization, name).await?,
             Self::Environments(name) => {
                 lock_organization(connection, organization).await?;
-                lock_project(connection, organization, name).await
+                lock_project(connection, organization, name).await?
             }
             Self::Organization => {
                 lock_organization(connection, organization).await?;
-                Ok(Locked {
-                    project: None,
-                    heads: BTreeMap::new(),
-                })
+                (None, BTreeMap::new())
             }
-        }
+        };
+        let row = sqlx::query!(r#"select epoch, clock_timestamp() as "now!" from deployment"#)
+            .fetch_one(connection)
+            .await?;
+        Ok(Locked {
+            project,
+            heads,
+            epoch: row.epoch,
+            now: row.now,
+        })
     }
 }
 
@@ -92,14 +99,16 @@ async fn lock_environment(
     connection: &mut PgConnection,
     organization: Uuid,
     name: &EnvironmentName,
-) -> Result<(Uuid, Head), Error> {
+) -> Result<Locked, Error> {
     let row = sqlx::query!(
-        "select h.environment_id, h.revision, h.item_count, h.item_bytes, e.project_id
-         from environment_heads h
-         join environments e on e.id = h.environment_id
-         join projects p on p.id = e.project_id
-         where p.organization_id = $1 and p.key = $2 and e.key = $3
-         for no key update of h",
+        r#"select h.environment_id, h.revision, h.item_count, h.item_bytes, e.project_id,
+                  d.epoch, clock_timestamp() as "now!"
+           from environment_heads h
+           join environments e on e.id = h.environment_id
+           join projects p on p.id = e.project_id
+           cross join deployment d
+           where p.organization_id = $1 and p.key = $2 and e.key = $3
+           for no key update of h"#,
         organization,
         name.project,
         name.environment,
@@ -116,7 +125,12 @@ async fn lock_environment(
         created: false,
         deleted: false,
     };
-    Ok((row.environment_id, head))
+    Ok(Locked {
+        project: Some(row.project_id),
+        heads: BTreeMap::from([(row.environment_id, head)]),
+        epoch: row.epoch,
+        now: row.now,
+    })
 }
 
 async fn lock_organization(connection: &mut PgConnection, organization: Uuid) -> Result<(), Error> {
@@ -133,7 +147,7 @@ async fn lock_project(
     connection: &mut PgConnection,
     organization: Uuid,
     name: &ProjectName,
-) -> Result<Locked, Error> {
+) -> Result<(Option<Uuid>, BTreeMap<Uuid, Head>), Error> {
     let project = sqlx::query_scalar!(
         "select id from projects where organization_id = $1 and key = $2 for no key update",
         organization,
@@ -147,10 +161,7 @@ async fn lock_project(
             .fetch_all(&mut *connection)
             .await?;
     let heads = lock_heads(connection, &environments).await?;
-    Ok(Locked {
-        project: Some(project),
-        heads,
-    })
+    Ok((Some(project), heads))
 }
 
 /// Locks heads in ascending order. One that is gone is left out.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::Change;
 use crate::error::Error;
+use crate::flags::store::ConfigRow;
 use crate::{flags, segments};
 
 /// The largest ruleset, in bytes.
@@ -24,6 +25,8 @@ pub type Wanted = BTreeMap<ItemName, Option<Vec<u8>>>;
 /// What differs from what is shipped already.
 #[derive(Debug, Default)]
 pub struct Shipment {
+    /// Rows that are written with it.
+    pub(super) configs: Vec<ConfigRow>,
     pub(super) items: Vec<ChangedItem>,
     pub(super) heads: BTreeMap<Uuid, HeadAfter>,
 }
@@ -48,7 +51,7 @@ pub(super) struct HeadAfter {
 impl Change {
     /// Writes the rows that differ, and finds the items that differ thereby.
     pub(super) async fn ship(&mut self) -> Result<Shipment, Error> {
-        flags::store::write(self).await?;
+        let configs = flags::store::write(self).await?;
         segments::store::write(self).await?;
         let mut wanted = Wanted::new();
         let used = flags::shipped::items(self, &mut wanted)?;
@@ -62,7 +65,9 @@ impl Change {
                 .get(environment)
                 .is_some_and(|head| !head.deleted)
         });
-        self.compare(wanted).await
+        let mut shipment = self.compare(wanted).await?;
+        shipment.configs = configs;
+        Ok(shipment)
     }
 
     async fn compare(&mut self, wanted: Wanted) -> Result<Shipment, Error> {
@@ -138,26 +143,38 @@ impl Change {
         Ok(shipment)
     }
 
-    /// The bodies that are shipped now under the wanted names.
+    /// The bodies that are shipped now under the wanted names: read with the flags, or now.
     async fn shipped(&mut self, wanted: &Wanted) -> Result<BTreeMap<ItemName, Vec<u8>>, Error> {
-        if wanted.is_empty() {
-            return Ok(BTreeMap::new());
+        let (mut shipped, mut unknown) = (BTreeMap::new(), Vec::new());
+        for name in wanted.keys() {
+            let (environment, kind, key) = name;
+            let flag = self.flags.0.get(key).filter(|_| *kind == ItemKind::Flag);
+            match flag.and_then(|entry| entry.shipped.as_ref()) {
+                Some(items) => {
+                    let item = items.get(environment).cloned();
+                    shipped.extend(item.map(|item| (name.clone(), item)));
+                }
+                None => unknown.push(name),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(shipped);
         }
         let rows = sqlx::query!(
             r#"select i.environment_id, i.kind, i.key, i.body as "body!"
                from unnest($1::uuid[], $2::smallint[], $3::text[]) as w(environment_id, kind, key)
                join environment_items i using (environment_id, kind, key)
                where i.body is not null"#,
-            &wanted
-                .keys()
+            &unknown
+                .iter()
                 .map(|(environment, ..)| *environment)
                 .collect::<Vec<_>>(),
-            &wanted
-                .keys()
+            &unknown
+                .iter()
                 .map(|(_, kind, _)| *kind as i16)
                 .collect::<Vec<_>>(),
-            &wanted
-                .keys()
+            &unknown
+                .iter()
                 .map(|(.., key)| key.clone())
                 .collect::<Vec<_>>(),
         )
@@ -167,7 +184,8 @@ impl Change {
             let kind = ItemKind::try_from(i32::from(row.kind)).ok()?;
             Some(((row.environment_id, kind, row.key), row.body))
         });
-        Ok(named.collect())
+        shipped.extend(named);
+        Ok(shipped)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::app::App;
 
 /// The channel on which replicas tell each other of commits.
 const CHANNEL: &str = "burgee_heads";
+/// The first commit is told at once, those of the next so long together.
+const GATHER: Duration = Duration::from_millis(5);
 /// No change goes unnoticed for longer than this.
 const FLOOR: Duration = Duration::from_secs(1);
 
@@ -36,6 +38,7 @@ impl Wake {
     /// Returns when there is a reason to look. Those that come meanwhile count
     /// once.
     pub(super) async fn wait(&mut self) {
+        tokio::time::sleep(GATHER).await;
         tokio::select! {
             _ = self.committed.changed() => {}
             Ok(()) = self.notified.changed() => {}
@@ -84,5 +87,6 @@ pub(super) async fn notify_others(app: &App) {
         if let Err(error) = told {
             tracing::debug!(%error, "could not notify; other replicas look within a second");
         }
+        tokio::time::sleep(GATHER).await;
     }
 }

@@ -38,6 +38,7 @@ impl Change {
                 id: Uuid::new_v4(),
                 definition: Slot::absent(),
                 configs: std::collections::BTreeMap::new(),
+                shipped: None,
             });
         if !same(entry.definition.after.as_ref(), change.before.as_ref()) {
             return Err(Error::Conflict {
@@ -117,10 +118,15 @@ impl Change {
         if config.encode_to_vec() == before {
             return Ok(());
         }
+        // Whether a flag can be turned off must not depend on anything.
+        let only_enabled = matches!(part, Part::Enabled(_));
         self.record(Operation {
             resource: name.to_string(),
             part: Some(part),
         });
+        if only_enabled {
+            return Ok(());
+        }
         config_rules::check(self, name, environment).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use burgee_proto::admin::v1::FlagConfig;
+use burgee_proto::admin::v1::{FlagConfig, FlagRule};
 use burgee_proto::types::v1::{Condition, Serve, condition, serve};
 
 /// Keys of the flags that a configuration has as prerequisites, each once.
@@ -15,12 +15,22 @@ pub fn prerequisites(config: &FlagConfig) -> BTreeSet<String> {
         .collect()
 }
 
-/// Keys of the segments that a configuration names, each once. Those of
-/// disabled rules too: they may be enabled again at any time.
+/// Keys of the segments that a configuration names, each once. Those of disabled rules too:
+/// they may be enabled again at any time.
 #[must_use]
 pub fn segments(config: &FlagConfig) -> BTreeSet<String> {
+    segments_of(&config.rules)
+}
+
+/// Keys of the segments that a configuration ships with: disabled rules are not shipped.
+#[must_use]
+pub fn shipped_segments(config: &FlagConfig) -> BTreeSet<String> {
+    segments_of(config.rules.iter().filter(|rule| !rule.disabled))
+}
+
+fn segments_of<'a>(rules: impl IntoIterator<Item = &'a FlagRule>) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    let rules = config.rules.iter().filter_map(|rule| rule.rule.as_ref());
+    let rules = rules.into_iter().filter_map(|rule| rule.rule.as_ref());
     for condition in rules.filter_map(|rule| rule.condition.as_ref()) {
         collect_segments(condition, &mut keys);
     }
@@ -67,7 +77,7 @@ pub fn use_of_variant(config: &FlagConfig, variant: &str) -> Option<String> {
     {
         return Some(format!("targets[{at}]"));
     }
-    let rule_serves = |rule: &burgee_proto::admin::v1::FlagRule| {
+    let rule_serves = |rule: &FlagRule| {
         rule.rule
             .as_ref()
             .and_then(|rule| rule.serve.as_ref())

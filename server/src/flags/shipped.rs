@@ -50,6 +50,13 @@ pub fn admitted(definition: &Flag, config: &FlagConfig) -> Result<v1::Flag, Prob
     Ok(flag)
 }
 
+/// The same, of what was admitted when it was written: only the form is left to do.
+fn normalised(definition: &Flag, config: &FlagConfig) -> Result<v1::Flag, Problem> {
+    let mut flag = flag(definition, config);
+    burgee_evaluator::normal_form::normalise_flag(&mut flag)?;
+    Ok(flag)
+}
+
 /// What the changed flags of a change ship. Gives the segments whose use may
 /// have begun or ended, by environment.
 ///
@@ -78,7 +85,7 @@ pub fn items(change: &Change, wanted: &mut Wanted) -> Result<BTreeSet<(Uuid, Str
             }
             let shipped = after.zip(slot.after.as_ref());
             let body = shipped
-                .map(|(flag, config)| admitted(flag, config))
+                .map(|(flag, config)| normalised(flag, config))
                 .transpose();
             let body = body
                 .map_err(Error::internal)?
@@ -86,8 +93,8 @@ pub fn items(change: &Change, wanted: &mut Wanted) -> Result<BTreeSet<(Uuid, Str
             wanted.insert((*environment, ItemKind::Flag, key.clone()), body);
 
             let before = slot.before.as_ref().filter(|_| before_live);
-            let before = before.map(|stored| references::segments(&stored.message));
-            let now = shipped.map(|(_, config)| references::segments(config));
+            let before = before.map(|stored| references::shipped_segments(&stored.message));
+            let now = shipped.map(|(_, config)| references::shipped_segments(config));
             let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
             let differing = before.symmetric_difference(&now).cloned();
             used.extend(differing.map(|segment| (*environment, segment)));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burgee_proto::admin::v1::{Flag, FlagConfig};
+use burgee_proto::sync::v1::ItemKind;
 use prost::Message as _;
 use sqlx::PgConnection;
 use sqlx::types::time::OffsetDateTime;
@@ -25,17 +26,32 @@ pub async fn read(
     keys: Option<&[String]>,
     environments: &[Uuid],
 ) -> Result<BTreeMap<String, FlagEntry>, Error> {
+    read_with(connection, project, keys, environments, false).await
+}
+
+/// As [`read`], with the items that are shipped now if `with_items`.
+async fn read_with(
+    connection: &mut PgConnection,
+    project: Uuid,
+    keys: Option<&[String]>,
+    environments: &[Uuid],
+    with_items: bool,
+) -> Result<BTreeMap<String, FlagEntry>, Error> {
     let rows = sqlx::query!(
         r#"select f.id, f.key, f.version, f.body, f.changed_by, f.created_at, f.updated_at,
                   c.environment_id as "environment_id?", c.version as "config_version?",
                   c.body as "config_body?", c.changed_by as "config_changed_by?",
-                  c.updated_at as "config_updated_at?"
+                  c.updated_at as "config_updated_at?", i.body as item
            from flags f
            left join flag_configs c on c.flag_id = f.id and c.environment_id = any($3)
+           left join environment_items i
+               on $4 and i.environment_id = c.environment_id and i.kind = $5 and i.key = f.key
            where f.project_id = $1 and ($2::text[] is null or f.key = any($2))"#,
         project,
         keys,
         environments,
+        with_items,
+        ItemKind::Flag as i16,
     )
     .fetch_all(connection)
     .await?;
@@ -55,6 +71,7 @@ pub async fn read(
                     message: Flag::decode(row.body.as_slice())?,
                 }),
                 configs: BTreeMap::new(),
+                shipped: with_items.then(BTreeMap::new),
             }),
         };
         if let (Some(environment), Some(version), Some(body), Some(changed_by), Some(updated_at)) = (
@@ -74,6 +91,9 @@ pub async fn read(
                 message: FlagConfig::decode(body.as_slice())?,
             };
             entry.configs.insert(environment, Slot::read(stored));
+            if let (Some(shipped), Some(item)) = (&mut entry.shipped, row.item) {
+                shipped.insert(environment, item);
+            }
         }
     }
     Ok(flags)
@@ -90,7 +110,8 @@ impl Change {
             let project = self.project()?;
             let environments: Vec<Uuid> = self.heads().keys().copied().collect();
             let keys = [key.to_owned()];
-            let read = read(self.connection(), project, Some(&keys), &environments).await?;
+            let read =
+                read_with(self.connection(), project, Some(&keys), &environments, true).await?;
             self.flags.0.extend(read);
         }
         self.flags.0.get(key).ok_or_else(|| Error::not_found(name))
@@ -114,11 +135,28 @@ impl Change {
     }
 }
 
-/// Writes the rows of flags that differ.
+/// A configuration's row with other content, and the references that it had.
+#[derive(Debug)]
+pub struct ConfigRow {
+    /// The environment.
+    pub environment: Uuid,
+    /// The flag.
+    pub flag: Uuid,
+    /// The new version.
+    pub version: i64,
+    /// Whether the flag is on.
+    pub enabled: bool,
+    /// The encoded content.
+    pub body: Vec<u8>,
+}
+
+/// Writes the rows of flags that differ. Gives back configurations that refer to what they
+/// referred to before: no query looks at anything else of them, so they can wait for the
+/// statement that writes all the rest.
 ///
 /// # Errors
 /// [`Error::Exists`] for a key that is taken.
-pub async fn write(change: &mut Change) -> Result<(), Error> {
+pub async fn write(change: &mut Change) -> Result<Vec<ConfigRow>, Error> {
     let project_name = change
         .heads()
         .values()
@@ -130,9 +168,9 @@ pub async fn write(change: &mut Change) -> Result<(), Error> {
             write_definition(change, key, entry, project_name.as_ref()).await?;
         }
     }
-    write_configs(change, &flags.0).await?;
+    let waiting = write_configs(change, &flags.0).await?;
     change.flags = flags;
-    Ok(())
+    Ok(waiting)
 }
 
 async fn write_definition(
@@ -198,56 +236,81 @@ fn archived_at(flag: &Flag, now: OffsetDateTime) -> Option<OffsetDateTime> {
 async fn write_configs(
     change: &mut Change,
     flags: &BTreeMap<String, FlagEntry>,
-) -> Result<(), Error> {
-    let mut rows = Vec::new();
-    for entry in flags
-        .values()
-        .filter(|entry| entry.definition.after.is_some())
-    {
+) -> Result<Vec<ConfigRow>, Error> {
+    let (mut rows, mut references, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    let flags = flags.values();
+    for entry in flags.filter(|entry| entry.definition.after.is_some()) {
         for (environment, slot) in entry.configs.iter().filter(|(_, slot)| slot.changed()) {
-            if let Some(config) = &slot.after {
-                rows.push((*environment, entry.id, slot.version(), config));
+            let Some(config) = &slot.after else { continue };
+            let row = ConfigRow {
+                environment: *environment,
+                flag: entry.id,
+                version: slot.version(),
+                enabled: config.enabled,
+                body: config.encode_to_vec(),
+            };
+            let before = slot.before.as_ref();
+            let before = before.map(|stored| references_of(&stored.message));
+            let now = references_of(config);
+            if before.as_ref() == Some(&now) {
+                waiting.push(row);
+            } else {
+                rows.push(row);
+                references.push(now);
             }
         }
     }
     if rows.is_empty() {
-        return Ok(());
+        return Ok(waiting);
     }
     let (now, actor) = (change.now(), change.actor().to_owned());
-    // A list of lists has no array type: joined by a character that no key holds.
-    let joined = |keys: BTreeSet<String>| Vec::from_iter(keys).join("/");
     sqlx::query!(
         "insert into flag_configs (environment_id, flag_id, version, enabled, body, prerequisites,
-                                   segments, updated_at, changed_by)
+                                   segments, shipped_segments, updated_at, changed_by)
          select r.environment_id, r.flag_id, r.version, r.enabled, r.body,
-                string_to_array(r.prerequisites, '/'), string_to_array(r.segments, '/'), $8, $9
+                string_to_array(r.prerequisites, '/'), string_to_array(r.segments, '/'),
+                string_to_array(r.shipped_segments, '/'), $9, $10
          from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::bytea[], $6::text[],
-                     $7::text[])
-             as r(environment_id, flag_id, version, enabled, body, prerequisites, segments)
+                     $7::text[], $8::text[])
+             as r(environment_id, flag_id, version, enabled, body, prerequisites, segments,
+                  shipped_segments)
          on conflict (environment_id, flag_id) do update
          set version = excluded.version, enabled = excluded.enabled, body = excluded.body,
              prerequisites = excluded.prerequisites, segments = excluded.segments,
+             shipped_segments = excluded.shipped_segments,
              updated_at = excluded.updated_at, changed_by = excluded.changed_by",
-        &rows.iter().map(|row| row.0).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.1).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.2).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.3.enabled).collect::<Vec<_>>(),
-        &rows
+        &rows.iter().map(|row| row.environment).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.flag).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.version).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.enabled).collect::<Vec<_>>(),
+        &rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>(),
+        &references
             .iter()
-            .map(|row| row.3.encode_to_vec())
+            .map(|[prerequisites, ..]| prerequisites.clone())
             .collect::<Vec<_>>(),
-        &rows
+        &references
             .iter()
-            .map(|row| joined(references::prerequisites(row.3)))
+            .map(|[_, segments, _]| segments.clone())
             .collect::<Vec<_>>(),
-        &rows
+        &references
             .iter()
-            .map(|row| joined(references::segments(row.3)))
+            .map(|[.., shipped]| shipped.clone())
             .collect::<Vec<_>>(),
         now,
         actor,
     )
     .execute(change.connection())
     .await?;
-    Ok(())
+    Ok(waiting)
+}
+
+/// Prerequisites, segments, and segments that are shipped. A list of lists has no array type:
+/// each is joined by a character that no key holds.
+fn references_of(config: &FlagConfig) -> [String; 3] {
+    let joined = |keys: BTreeSet<String>| Vec::from_iter(keys).join("/");
+    [
+        joined(references::prerequisites(config)),
+        joined(references::segments(config)),
+        joined(references::shipped_segments(config)),
+    ]
 }

@@ -108,7 +108,7 @@ async fn read(
          where e.id = $1 and exists (
              select from flag_configs fc
              join flags f on f.id = fc.flag_id and f.archived_at is null
-             where fc.environment_id = $1 and fc.segments <> '{}' and $2 = any(fc.segments)
+             where fc.environment_id = $1 and fc.shipped_segments <> '{}' and $2 = any(fc.shipped_segments)
          )",
         environment,
         key,
