@@ -77,7 +77,9 @@ create table environment_heads (
     item_count integer not null default 0,
     item_bytes bigint not null default 0,
     committed_at timestamptz not null default now()
-);
+)
+-- Updated by every change: room for new versions beside the old ones.
+with (fillfactor = 25);
 
 -- What an environment ships, as it is sent. A removed item stays without a
 -- body for a while, so that receivers learn of its removal.

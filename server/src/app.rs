@@ -32,6 +32,17 @@ const SESSION: &[(&str, &str)] = &[
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "15s"),
     ("timezone", "UTC"),
+    // Compiling a statement takes longer than any of them runs.
+    ("jit", "off"),
+];
+/// For sessions that change things. Their statements take arrays of a few rows, and find each
+/// row by its key: planning them anew for the lengths that they are given costs more than all
+/// else, and a plan that reads whole tables, good while these are small, would be kept.
+const CHANGING: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
 ];
 /// For sessions that must not write.
 const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
@@ -137,6 +148,7 @@ impl Pools {
     fn open(database: &Database, options: &PgConnectOptions) -> Self {
         let bounded = options.clone().options(SESSION.iter().copied());
         let read_only = bounded.clone().options(READ_ONLY.iter().copied());
+        let changing = bounded.options(CHANGING.iter().copied());
         let pool_options = |size: u32| {
             PgPoolOptions::new()
                 .max_connections(size)
@@ -150,7 +162,7 @@ impl Pools {
         Self {
             write: pool_options(sizes.write_connections)
                 .test_before_acquire(false)
-                .connect_lazy_with(bounded),
+                .connect_lazy_with(changing),
             read: pool(sizes.read_connections, &read_only),
             feed: pool(sizes.feed_connections, &read_only),
             authentication: pool(sizes.authentication_connections, &read_only),
