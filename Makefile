@@ -8,7 +8,7 @@ export SQLX_OFFLINE := true
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test setup fmt lint layers proto proto-release sqlx load ci clean
+.PHONY: help dev test setup fmt lint layers proto proto-release generate sqlx load ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ proto: ## Lint the contract, and compare it with the one that was released
 proto-release: ## Make today's contract the released one
 	@scripts/setup.sh buf
 	buf build --exclude-source-info --output proto/released.binpb
+
+generate: ## Generate stubs for Go and TypeScript, in gen/
+	@scripts/setup.sh generators
+	buf generate
 
 sqlx: ## Describe the server's queries anew, in .sqlx/
 	@scripts/setup.sh postgres

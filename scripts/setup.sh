@@ -2,9 +2,9 @@
 # Puts in place what the build and its tests need and the machine has not, in .tools/
 # or, as root, with the system's packages. Does nothing, quickly, where all is there.
 #
-#   scripts/setup.sh [postgres] [grpcurl] [buf] [components] [cargo-deny]
+#   scripts/setup.sh [postgres] [grpcurl] [buf] [generators] [components] [cargo-deny]
 #
-# Without arguments: all but cargo-deny, which takes minutes and which CI alone needs.
+# Without arguments: all but generators and cargo-deny, which only some need.
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -14,6 +14,8 @@ source "$ROOT/scripts/postgres.sh"
 
 GRPCURL_VERSION=v1.9.3
 CARGO_DENY_VERSION=0.20.2
+PROTOC_GEN_GO_VERSION=v1.36.12
+PROTOC_GEN_GO_GRPC_VERSION=v1.6.2
 
 say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -89,6 +91,19 @@ setup_buf() {
   buf="$(cd "$TOOLS" && echo npm/node_modules/@bufbuild/buf-*/bin/buf)"
   [ -x "$TOOLS/$buf" ] || die "npm has no buf for this machine"
   ln -sfn "../$buf" "$TOOLS/bin/buf"
+  ln -sfn ../npm/node_modules/.bin/protoc-gen-es "$TOOLS/bin/protoc-gen-es"
+}
+
+# What buf.gen.yaml calls.
+setup_generators() {
+  setup_buf
+  is_installed "protoc-gen-go-$PROTOC_GEN_GO_VERSION-$PROTOC_GEN_GO_GRPC_VERSION" && return
+  need go "protoc-gen-go"
+  say "installing protoc-gen-go $PROTOC_GEN_GO_VERSION and its gRPC sibling"
+  export GOBIN="$TOOLS/bin" GOFLAGS= GOTOOLCHAIN=local
+  go install "google.golang.org/protobuf/cmd/protoc-gen-go@$PROTOC_GEN_GO_VERSION"
+  go install "google.golang.org/grpc/cmd/protoc-gen-go-grpc@$PROTOC_GEN_GO_GRPC_VERSION"
+  installed "protoc-gen-go-$PROTOC_GEN_GO_VERSION-$PROTOC_GEN_GO_GRPC_VERSION"
 }
 
 setup_components() {
@@ -119,7 +134,7 @@ flock 9
 for tool in "$@"; do
   # A server that a package starts must not inherit the lock.
   case "$tool" in
-    postgres | grpcurl | buf | components) "setup_$tool" 9>&- ;;
+    postgres | grpcurl | buf | generators | components) "setup_$tool" 9>&- ;;
     cargo-deny) setup_cargo_deny 9>&- ;;
     *) die "no such tool: $tool" ;;
   esac

@@ -126,19 +126,19 @@ pub struct Listen {
     /// The file of a certificate chain (PEM): serve over TLS only
     #[arg(
         long,
-        env = "BURGEE_TLS_CERTIFICATE",
+        env = "BURGEE_TLS_CERT_FILE",
         value_name = "FILE",
-        requires = "tls_key"
+        requires = "tls_key_file"
     )]
-    pub tls_certificate: Option<PathBuf>,
+    pub tls_cert_file: Option<PathBuf>,
     /// The file of the certificate's private key (PEM)
     #[arg(
         long,
-        env = "BURGEE_TLS_KEY",
+        env = "BURGEE_TLS_KEY_FILE",
         value_name = "FILE",
-        requires = "tls_certificate"
+        requires = "tls_cert_file"
     )]
-    pub tls_key: Option<PathBuf>,
+    pub tls_key_file: Option<PathBuf>,
 }
 
 /// How the process ends.
@@ -147,18 +147,18 @@ pub struct Shutdown {
     /// Over how long streams are told to go elsewhere when the process is asked to end, in seconds
     #[arg(
         long,
-        env = "BURGEE_DRAIN_WINDOW_SECONDS",
+        env = "BURGEE_DRAIN_SECONDS",
         default_value_t = 10,
         value_name = "SECONDS"
     )]
-    pub drain_window_seconds: u64,
+    pub drain_seconds: u64,
 }
 
 impl Shutdown {
     /// Over how long streams are told to go elsewhere.
     #[must_use]
     pub fn drain_window(&self) -> Duration {
-        Duration::from_secs(self.drain_window_seconds)
+        Duration::from_secs(self.drain_seconds)
     }
 }
 

@@ -36,7 +36,7 @@ impl Server {
     pub async fn bind(app: App, listen: &Listen, shutdown: &Shutdown) -> Result<Self, Failure> {
         let mut listening = Listening::bind(listen.listen).await?;
         let mut scheme = "http";
-        if let (Some(certificate), Some(key)) = (&listen.tls_certificate, &listen.tls_key) {
+        if let (Some(certificate), Some(key)) = (&listen.tls_cert_file, &listen.tls_key_file) {
             listening = listening.with_tls(Tls::load(certificate, key).await?);
             scheme = "https";
         }
