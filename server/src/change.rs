@@ -7,132 +7,30 @@
 //! ```
 
 pub mod commit;
+pub mod mutation;
 pub mod preview;
 pub mod queue;
 pub mod scope;
 pub mod ship;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use burgee_proto::admin::v1::{Operation, Preview};
-use burgee_proto::types::v1::{EnvironmentPosition, ErrorReason};
-use prost::Message as _;
-use sha2::{Digest as _, Sha256};
+use burgee_proto::admin::v1::Operation;
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::access::{self, Authorized};
+use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::flags::Flags;
 use crate::names::EnvironmentName;
 use crate::segments::Segments;
 use crate::stored::{Slot, Stored};
-use crate::texts::Violations;
-use commit::{AuditEntry, Record};
-use queue::Turn;
-use scope::{Locked, Scope};
-
-/// How long a change waits for its turn and a connection: then the database is
-/// away, or the queue too long to be worth waiting in.
-const START_TIMEOUT: Duration = Duration::from_millis(1_800);
-/// How long a change may take before its commit: then nothing was changed.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest `request_id`, in bytes.
-const REQUEST_ID_MAX: usize = 256;
-/// The longest `reason`, in bytes.
-const REASON_MAX: usize = 4_096;
-
-/// A request that changes something.
-#[tonic::async_trait]
-pub trait Mutation: prost::Message + prost::Name + Clone + Default + 'static {
-    /// Its answer.
-    type Response: prost::Message + Default + Clone + 'static;
-
-    /// What every mutation has.
-    fn common(&self) -> Common;
-
-    /// What is locked before anything is read.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a malformed name.
-    fn scope(&self) -> Result<Scope, Error>;
-
-    /// Reads, validates, and applies operations. The answer lacks only what
-    /// [`Mutation::conclude`] adds.
-    async fn apply(&self, change: &mut Change) -> Result<Self::Response, Error>;
-
-    /// Adds the outcome to the answer.
-    fn conclude(response: &mut Self::Response, outcome: Outcome);
-
-    /// Takes out of an answer what is shown once only, before it is kept.
-    fn conceal(_response: &mut Self::Response) {}
-}
-
-/// What every mutation has.
-#[derive(Debug, Clone, Default)]
-pub struct Common {
-    /// Makes a retry safe. Empty: no such promise.
-    pub request_id: String,
-    /// Keeps nothing.
-    pub validate_only: bool,
-    /// Why.
-    pub reason: String,
-    /// The etag that was read. Empty: whatever is there.
-    pub etag: String,
-}
-
-/// How a change ended.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// Applied: where the environments stand now.
-    Positions(Vec<EnvironmentPosition>),
-    /// Only tried.
-    Preview(Preview),
-}
-
-/// Implements [`Mutation::common`] and [`Mutation::conclude`], which read the
-/// same in every request.
-macro_rules! mutation_fields {
-    ($response:ty) => {
-        $crate::change::mutation_fields!(@ $response, |_request| String::new());
-    };
-    ($response:ty, etag) => {
-        $crate::change::mutation_fields!(@ $response, |request: &Self| request.etag.clone());
-    };
-    ($response:ty, etag in $resource:ident) => {
-        // The etag of the request, or else of the resource in it.
-        $crate::change::mutation_fields!(@ $response, |request: &Self| {
-            if request.etag.is_empty() {
-                request.$resource.as_ref().map(|resource| resource.etag.clone()).unwrap_or_default()
-            } else {
-                request.etag.clone()
-            }
-        });
-    };
-    (@ $response:ty, $etag:expr) => {
-        type Response = $response;
-
-        fn common(&self) -> $crate::change::Common {
-            $crate::change::Common {
-                request_id: self.request_id.clone(),
-                validate_only: self.validate_only,
-                reason: self.reason.clone(),
-                etag: ($etag)(self),
-            }
-        }
-
-        fn conclude(response: &mut $response, outcome: $crate::change::Outcome) {
-            match outcome {
-                $crate::change::Outcome::Positions(positions) => response.positions = positions,
-                $crate::change::Outcome::Preview(preview) => response.preview = Some(preview),
-            }
-        }
-    };
-}
-pub(crate) use mutation_fields;
+use commit::AuditEntry;
+pub(crate) use mutation::mutation_fields;
+pub use mutation::{Common, Mutation, Outcome, perform, run};
+use scope::Locked;
 
 /// A change under way: the transaction, what it has locked, and what it has
 /// done so far.
@@ -191,135 +89,6 @@ impl Head {
             deleted: false,
         }
     }
-}
-
-/// Applies a mutation: authorized, in its turn, on its own task, so that a
-/// caller who goes away cannot stop it half-way.
-///
-/// # Errors
-/// A definite error without effect, or [`ErrorReason::OutcomeUnknown`].
-pub async fn run<M: Mutation>(
-    app: &App,
-    request: tonic::Request<M>,
-) -> Result<tonic::Response<M::Response>, tonic::Status> {
-    let authorized = access::authorize(&request)?;
-    let response = perform(app, authorized, request.into_inner()).await?;
-    Ok(tonic::Response::new(response))
-}
-
-/// As [`run`], for what the server itself does at start.
-///
-/// # Errors
-/// As [`run`].
-pub async fn perform<M: Mutation>(
-    app: &App,
-    authorized: Authorized,
-    message: M,
-) -> Result<M::Response, Error> {
-    let task = tokio::spawn(perform_here(app.clone(), authorized, message));
-    task.await.map_err(Error::internal)?
-}
-
-async fn perform_here<M: Mutation>(
-    app: App,
-    authorized: Authorized,
-    message: M,
-) -> Result<M::Response, Error> {
-    let preparing = prepare(app.clone(), authorized, &message);
-    match within(CHANGE_TIMEOUT, preparing).await? {
-        Prepared::Done(response) => Ok(response),
-        Prepared::Ready(change, response, _turn) => {
-            change.commit().await?;
-            app.committed.send_replace(());
-            Ok(response)
-        }
-    }
-}
-
-async fn within<T>(
-    timeout: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let elapsed = |_| Error::Unavailable {
-        reason: ErrorReason::DatabaseUnavailable,
-        cause: format!("not done within {timeout:?}"),
-    };
-    tokio::time::timeout(timeout, work).await.map_err(elapsed)?
-}
-
-/// What is left to do after [`prepare`].
-enum Prepared<R> {
-    /// Nothing: it was only tried, or done before under the same request id.
-    Done(R),
-    /// The commit.
-    Ready(Box<Change>, R, Turn),
-}
-
-/// Everything up to the commit.
-async fn prepare<M: Mutation>(
-    app: App,
-    authorized: Authorized,
-    message: &M,
-) -> Result<Prepared<M::Response>, Error> {
-    let common = message.common();
-    check_common(&common)?;
-    let scope = message.scope()?;
-    let start = async {
-        let turns = scope.turns(&app, authorized.organization()).await?;
-        let turn = app.queues.wait(&turns).await?;
-        Ok::<_, Error>((turn, app.begin().await?))
-    };
-    let (turn, mut transaction) = within(START_TIMEOUT, start).await?;
-    let validate_only = common.validate_only;
-    let keep = !common.request_id.is_empty() && !validate_only;
-    let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
-
-    let locked = match scope
-        .lock(&mut transaction, authorized.organization())
-        .await
-    {
-        // What the first request deleted is not there to be locked.
-        Err(missing @ Error::NotFound { .. }) => Err(missing),
-        other => Ok(other?),
-    };
-    if keep
-        && let Some(response) = commit::replay(
-            &mut transaction,
-            &authorized,
-            &common.request_id,
-            &body_hash,
-        )
-        .await?
-    {
-        return Ok(Prepared::Done(M::Response::decode(response.as_slice())?));
-    }
-    let mut change = Box::new(Change::new(app, transaction, authorized, common, locked?));
-    let mut response = message.apply(&mut change).await?;
-    let shipment = change.ship().await?;
-    if validate_only {
-        let preview = change.preview(&shipment).await?;
-        M::conclude(&mut response, Outcome::Preview(preview));
-        return Ok(Prepared::Done(response));
-    }
-    let positions = change.positions(&shipment);
-    M::conclude(&mut response, Outcome::Positions(positions));
-    let record = keep.then(|| {
-        let mut kept = response.clone();
-        M::conceal(&mut kept);
-        Record {
-            body_hash,
-            response: kept.encode_to_vec(),
-        }
-    });
-    change.write(shipment, record).await?;
-    Ok(Prepared::Ready(change, response, turn))
-}
-
-fn check_common(common: &Common) -> Result<(), Error> {
-    let mut violations = Violations::default();
-    violations.text("request_id", &common.request_id, REQUEST_ID_MAX);
-    violations.text("reason", &common.reason, REASON_MAX);
-    violations.finish()
 }
 
 impl Change {
