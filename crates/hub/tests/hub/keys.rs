@@ -194,9 +194,15 @@ async fn a_key_of_the_wrong_kind_is_denied() {
     let evaluate = with_key(&test.relay.secret, EvaluateRequest::default());
     let refused = test.evaluation().evaluate(evaluate).await.unwrap_err();
     assert_refused(&refused, Code::PermissionDenied, "PERMISSION_DENIED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_the_control_plane_is_no_key_here() {
+    let test = TestHub::new();
+    // Nothing here can tell whether it is anybody's.
     let person = TestKey::new(Kind::Personal, 5, &[&test.uid()]);
     let refused = refusal(&test, &person).await;
-    assert_refused(&refused, Code::PermissionDenied, "PERMISSION_DENIED");
+    assert_refused(&refused, Code::Unauthenticated, "CREDENTIAL_INVALID");
 }
 
 #[tokio::test(start_paused = true)]
