@@ -114,12 +114,10 @@ impl<M: Message + Clone> Slot<M> {
         }
     }
 
-    /// Whether the row differs, byte for byte: −0 is not 0.
+    /// Whether the row differs, or what is kept beside it.
     pub fn changed(&self) -> bool {
-        let encode = |message: &M| message.encode_to_vec();
-        self.touched
-            || self.before.as_ref().map(|stored| encode(&stored.message))
-                != self.after.as_ref().map(encode)
+        let before = self.before.as_ref().map(|stored| &stored.message);
+        self.touched || !same(before, self.after.as_ref())
     }
 
     /// The version that the row has after the change.
@@ -129,6 +127,11 @@ impl<M: Message + Clone> Slot<M> {
             None => 1,
         }
     }
+}
+
+/// Whether two messages, or their absence, are the same, byte for byte: −0 is not 0.
+pub fn same<M: Message>(left: Option<&M>, right: Option<&M>) -> bool {
+    left.map(Message::encode_to_vec) == right.map(Message::encode_to_vec)
 }
 
 /// A time as protobuf has it.

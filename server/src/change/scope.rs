@@ -23,7 +23,7 @@ pub enum Scope {
     /// Which environments a project has: the organization, then as
     /// [`Scope::Project`].
     Environments(ProjectName),
-    /// Projects and API keys: the organization. Heads are locked when it is
+    /// New projects, and API keys: the organization. Heads are locked when it is
     /// known which, by [`super::Change::lock_heads`].
     Organization,
 }

@@ -17,7 +17,7 @@ use super::{FlagEntry, config_rules, create_flag, definition_rules};
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::{FlagConfigName, FlagName};
-use crate::stored::Slot;
+use crate::stored::{Slot, same};
 
 impl Change {
     /// Applies operations on one flag's definition, then asks whether all of
@@ -129,10 +129,6 @@ impl Change {
         }
         config_rules::check(self, name, environment).await
     }
-}
-
-fn same<M: Message>(left: Option<&M>, right: Option<&M>) -> bool {
-    left.map(Message::encode_to_vec) == right.map(Message::encode_to_vec)
 }
 
 fn set_enabled(config: &mut FlagConfig, change: &EnabledChange) -> bool {

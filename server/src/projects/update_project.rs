@@ -22,8 +22,7 @@ impl Mutation for UpdateProjectRequest {
     mutation_fields!(UpdateProjectResponse, etag in project);
 
     fn scope(&self) -> Result<Scope, Error> {
-        name(self)?;
-        Ok(Scope::Organization)
+        Ok(Scope::Project(name(self)?))
     }
 
     async fn apply(&self, change: &mut Change) -> Result<UpdateProjectResponse, Error> {

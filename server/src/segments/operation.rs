@@ -8,7 +8,6 @@ use burgee_proto::admin::v1::{
     Operation, Segment, SegmentChange, SegmentConfig, SegmentConfigChange, SegmentKeysChange,
 };
 use burgee_proto::types::v1::{self, ErrorReason};
-use prost::Message;
 use uuid::Uuid;
 
 use super::SegmentEntry;
@@ -16,7 +15,7 @@ use super::keys::{self, List};
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::{self, SegmentConfigName, SegmentName};
-use crate::stored::Slot;
+use crate::stored::{Slot, same};
 use crate::texts::Violations;
 
 /// The most keys on both lists of a segment in one environment.
@@ -191,10 +190,6 @@ impl Change {
         }
         Ok(changed)
     }
-}
-
-fn same<M: Message>(left: Option<&M>, right: Option<&M>) -> bool {
-    left.map(Message::encode_to_vec) == right.map(Message::encode_to_vec)
 }
 
 fn check_definition(segment: &Segment) -> Result<(), Error> {
