@@ -7,7 +7,8 @@ use burgee_proto::evaluation::v1::evaluation_service_server::{
     EvaluationService, EvaluationServiceServer,
 };
 use burgee_proto::evaluation::v1::{
-    EvaluateAllRequest, EvaluateAllResponse, EvaluateRequest, EvaluateResponse,
+    EvaluateAllRequest, EvaluateAllResponse, EvaluateRequest, EvaluateResponse, ExplainRequest,
+    ExplainResponse, WatchEvaluationsRequest, WatchEvaluationsResponse,
 };
 use burgee_proto::types::v1::{Evaluation, Position, Reason};
 use burgee_tests::builders::boolean;
@@ -64,6 +65,22 @@ impl EvaluationService for Echo {
         &self,
         _request: Request<EvaluateAllRequest>,
     ) -> Result<Response<EvaluateAllResponse>, Status> {
+        Err(Status::unimplemented("an echo of single evaluations"))
+    }
+
+    type WatchEvaluationsStream = tokio_stream::Empty<Result<WatchEvaluationsResponse, Status>>;
+
+    async fn watch_evaluations(
+        &self,
+        _request: Request<WatchEvaluationsRequest>,
+    ) -> Result<Response<Self::WatchEvaluationsStream>, Status> {
+        Err(Status::unimplemented("an echo of single evaluations"))
+    }
+
+    async fn explain(
+        &self,
+        _request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
         Err(Status::unimplemented("an echo of single evaluations"))
     }
 }

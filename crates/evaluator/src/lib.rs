@@ -32,6 +32,7 @@ pub mod bucket;
 mod condition;
 pub mod context;
 mod evaluate;
+mod explain;
 mod flag;
 pub mod hash;
 pub mod limits;

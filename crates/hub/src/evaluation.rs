@@ -6,7 +6,8 @@ use std::sync::Arc;
 use burgee_evaluator::{Context, Evaluated, Ruleset};
 use burgee_proto::evaluation::v1::evaluation_service_server::EvaluationService;
 use burgee_proto::evaluation::v1::{
-    EvaluateAllRequest, EvaluateAllResponse, EvaluateRequest, EvaluateResponse,
+    EvaluateAllRequest, EvaluateAllResponse, EvaluateRequest, EvaluateResponse, ExplainRequest,
+    ExplainResponse, WatchEvaluationsRequest, WatchEvaluationsResponse,
 };
 use burgee_proto::types::v1::{
     AccessKeyKind, ErrorCode, Evaluation, EvaluationContext, Position, ValueType,
@@ -141,6 +142,25 @@ impl EvaluationService for EvaluationApi {
         Ok(Response::new(EvaluateAllResponse {
             evaluations: flags.map(evaluate).collect(),
             position: Some(evaluator.position),
+            ..EvaluateAllResponse::default()
         }))
+    }
+
+    type WatchEvaluationsStream = std::pin::Pin<
+        Box<dyn futures_core::Stream<Item = Result<WatchEvaluationsResponse, Status>> + Send>,
+    >;
+
+    async fn watch_evaluations(
+        &self,
+        _request: Request<WatchEvaluationsRequest>,
+    ) -> Result<Response<Self::WatchEvaluationsStream>, Status> {
+        Err(Status::unimplemented("WatchEvaluations"))
+    }
+
+    async fn explain(
+        &self,
+        _request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("Explain"))
     }
 }

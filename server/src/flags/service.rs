@@ -4,11 +4,12 @@ use burgee_proto::admin::v1::flag_service_server::FlagService;
 use burgee_proto::admin::v1::{
     AddTargetKeysRequest, AddTargetKeysResponse, ArchiveFlagRequest, ArchiveFlagResponse,
     CreateFlagRequest, CreateFlagResponse, DeleteFlagRequest, DeleteFlagResponse,
+    EvaluateFlagsRequest, EvaluateFlagsResponse, ExplainFlagRequest, ExplainFlagResponse,
     GetFlagConfigRequest, GetFlagConfigResponse, GetFlagRequest, GetFlagResponse, ListFlagsRequest,
-    ListFlagsResponse, RemoveTargetKeysRequest, RemoveTargetKeysResponse, RestoreFlagRequest,
-    RestoreFlagResponse, SetFlagEnabledRequest, SetFlagEnabledResponse, SetRolloutRequest,
-    SetRolloutResponse, UpdateFlagConfigRequest, UpdateFlagConfigResponse, UpdateFlagRequest,
-    UpdateFlagResponse,
+    ListFlagsResponse, RemoveTargetKeysRequest, RemoveTargetKeysResponse,
+    RerandomizeRolloutRequest, RerandomizeRolloutResponse, RestoreFlagRequest, RestoreFlagResponse,
+    SetFlagEnabledRequest, SetFlagEnabledResponse, SetRolloutRequest, SetRolloutResponse,
+    UpdateFlagConfigRequest, UpdateFlagConfigResponse, UpdateFlagRequest, UpdateFlagResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -121,5 +122,26 @@ impl FlagService for Service {
         request: Request<RemoveTargetKeysRequest>,
     ) -> Result<Response<RemoveTargetKeysResponse>, Status> {
         change::run(&self.app, request).await
+    }
+
+    async fn rerandomize_rollout(
+        &self,
+        _request: Request<RerandomizeRolloutRequest>,
+    ) -> Result<Response<RerandomizeRolloutResponse>, Status> {
+        Err(Status::unimplemented("RerandomizeRollout"))
+    }
+
+    async fn evaluate_flags(
+        &self,
+        _request: Request<EvaluateFlagsRequest>,
+    ) -> Result<Response<EvaluateFlagsResponse>, Status> {
+        Err(Status::unimplemented("EvaluateFlags"))
+    }
+
+    async fn explain_flag(
+        &self,
+        _request: Request<ExplainFlagRequest>,
+    ) -> Result<Response<ExplainFlagResponse>, Status> {
+        Err(Status::unimplemented("ExplainFlag"))
     }
 }
