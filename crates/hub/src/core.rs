@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::config::HubConfig;
-use crate::environment::{Attached, Environment};
+use crate::environment::{Attached, Compiled, Environment};
 use crate::keys::Keys;
 use crate::lookups::Lookups;
 use crate::refused::Refused;
@@ -157,6 +157,29 @@ impl Core {
                 return Ok(attached);
             }
         }
+    }
+
+    /// The compiled ruleset of an environment, at a position or newer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`environment`](Self::environment), and of
+    /// [`wait_for`](Self::wait_for).
+    pub(crate) async fn compiled(
+        self: &Arc<Self>,
+        uid: &Arc<str>,
+        min_position: Option<Position>,
+        deadline: Instant,
+    ) -> Result<Compiled, Refused> {
+        let environment = self.environment(uid).await?;
+        if min_position.is_some() {
+            // Kept meanwhile: what is let go gets no news.
+            let attached = self.attach(uid).await?;
+            self.wait_for(attached.environment(), min_position, deadline)
+                .await?;
+            return attached.environment().compiled().await;
+        }
+        environment.compiled().await
     }
 
     async fn load(self: &Arc<Self>, uid: &Arc<str>) -> Result<Arc<Environment>, Refused> {

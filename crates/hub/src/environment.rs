@@ -50,6 +50,9 @@ pub(crate) enum Outcome {
     Gap,
 }
 
+/// A state, and its compiled ruleset.
+pub(crate) type Compiled = (Arc<EnvironmentState>, Arc<Ruleset>);
+
 /// Keeps an environment from being let go.
 pub(crate) struct Attached(Arc<Environment>);
 
@@ -140,7 +143,7 @@ impl Environment {
     /// # Errors
     ///
     /// [`Refused::Internal`] if compiling panicked.
-    pub(crate) async fn compiled(&self) -> Result<(Arc<EnvironmentState>, Arc<Ruleset>), Refused> {
+    pub(crate) async fn compiled(&self) -> Result<Compiled, Refused> {
         let state = self.latest();
         self.touch_evaluated();
         if let Some(compiled) = state.compiled() {

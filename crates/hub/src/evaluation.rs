@@ -51,15 +51,8 @@ impl EvaluationApi {
         caller.may_evaluate(metadata)?;
         let uid = Core::named_environment(&caller, "")?;
         core.check_open(&caller, &uid)?;
-        let environment = core.environment(&uid).await?;
-        if min_position.is_some() {
-            let until = deadline(metadata, core.config.position_wait_default);
-            // Kept meanwhile: what is let go gets no news.
-            let attached = core.attach(&uid).await?;
-            core.wait_for(attached.environment(), min_position, until)
-                .await?;
-        }
-        let (state, ruleset) = environment.compiled().await?;
+        let until = deadline(metadata, core.config.position_wait_default);
+        let (state, ruleset) = core.compiled(&uid, min_position, until).await?;
         Ok(Evaluator {
             ruleset,
             position: state.position(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use burgee_evaluator::Ruleset;
 use burgee_proto::evaluation::v1::evaluation_service_server::EvaluationServiceServer;
 use burgee_proto::sync::v1::GoodbyeReason;
 use burgee_proto::sync::v1::encoded::sync_service_server::SyncServiceServer;
@@ -15,6 +16,7 @@ use crate::core::Core;
 use crate::environment::Outcome;
 use crate::evaluation::EvaluationApi;
 use crate::maintenance;
+use crate::refused::Refused;
 use crate::source::{EnvironmentDelta, EnvironmentLoad, Source};
 use crate::sync::SyncApi;
 
@@ -29,6 +31,41 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Hub {
     core: Arc<Core>,
+}
+
+/// Why there is no ruleset to evaluate with. The texts are for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotCompiled {
+    /// There certainly is no such environment.
+    #[error("there is no such environment")]
+    NoEnvironment,
+    /// It cannot be loaded now, or is not at that position yet. Worth another
+    /// try.
+    #[error("{0}")]
+    NotCurrent(&'static str),
+    /// [`HubConfig::memory_max_bytes`] is reached.
+    #[error("{0}")]
+    Exhausted(&'static str),
+    /// A fault of this program, which the log tells.
+    #[error("the ruleset could not be made")]
+    Internal,
+}
+
+impl From<Refused> for NotCompiled {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::EnvironmentNotFound(_) => Self::NoEnvironment,
+            Refused::NotCurrent(why) => Self::NotCurrent(why),
+            Refused::Exhausted(why) => Self::Exhausted(why),
+            // What refuses a call rather than an environment.
+            Refused::CredentialMissing
+            | Refused::CredentialInvalid
+            | Refused::PermissionDenied(_)
+            | Refused::InvalidField(..)
+            | Refused::Draining
+            | Refused::Internal => Self::Internal,
+        }
+    }
 }
 
 impl Hub {
@@ -88,6 +125,26 @@ impl Hub {
     /// Whether an environment is loaded, and where it stands.
     pub fn position(&self, environment: &str) -> Option<Position> {
         Some(self.core.loaded(environment)?.position())
+    }
+
+    /// The compiled ruleset of an environment, and where it stands: at
+    /// `min_position` or newer. Loads the environment if it is not held, and
+    /// waits for the position as long as [`HubConfig::position_wait_default`]
+    /// says. For those who have authorized their caller themselves.
+    ///
+    /// # Errors
+    ///
+    /// A [`NotCompiled`].
+    pub async fn compiled(
+        &self,
+        environment: &str,
+        min_position: Position,
+    ) -> Result<(Position, Arc<Ruleset>), NotCompiled> {
+        let until = Instant::now() + self.core.config.position_wait_default;
+        let uid = Arc::from(environment);
+        let compiled = (self.core).compiled(&uid, Some(min_position), until).await;
+        let (state, ruleset) = compiled.map_err(NotCompiled::from)?;
+        Ok((state.position(), ruleset))
     }
 
     /// How many streams are open.

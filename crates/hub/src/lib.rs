@@ -40,6 +40,6 @@ mod sync;
 mod tombstones;
 
 pub use config::HubConfig;
-pub use hub::Hub;
+pub use hub::{Hub, NotCompiled};
 pub use source::{EnvironmentDelta, EnvironmentLoad, Source, SourceError, Tombstone};
 pub use streams::CloseConnection;

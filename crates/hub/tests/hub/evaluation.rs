@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use burgee_hub::NotCompiled;
 use burgee_proto::evaluation::v1::{EvaluateAllRequest, EvaluateRequest};
 use burgee_proto::sync::v1::ItemKind;
 use burgee_proto::types::v1::{
@@ -255,4 +256,25 @@ async fn a_wanted_position_is_reached_or_the_call_fails() {
         1400,
         "before the caller gives up"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_process_itself_gets_a_compiled_ruleset_at_a_position_or_newer() {
+    let mut test = TestHub::new();
+    set(&mut test, &flag("checkout", true));
+    let uid = test.uid();
+    let here = test.world.position;
+    let (position, ruleset) = test.hub.compiled(&uid, at(0, 0)).await.unwrap();
+    assert_eq!((position, ruleset.problem("checkout")), (here, None));
+    // Committed, but no news of it has come: the hub asks its source.
+    let next = test.world.set_flag("later", "not told");
+    test.source.hold(&test.world);
+    let (position, ruleset) = test.hub.compiled(&uid, next.position).await.unwrap();
+    assert_eq!(position, next.position);
+    assert!(ruleset.flag_keys().any(|key| key == "later"));
+    let beyond = at(next.position.epoch, next.position.revision + 1);
+    let refused = test.hub.compiled(&uid, beyond).await;
+    assert!(matches!(refused, Err(NotCompiled::NotCurrent(_))));
+    let refused = test.hub.compiled("nowhere", at(0, 0)).await;
+    assert!(matches!(refused, Err(NotCompiled::NoEnvironment)));
 }
