@@ -136,12 +136,24 @@ pub const METHODS: &[(&str, Rule)] = &[
         Rule::Permission("flagConfig.update"),
     ),
     (
+        "/burgee.admin.v1.FlagService/RerandomizeRollout",
+        Rule::Permission("flagConfig.update"),
+    ),
+    (
         "/burgee.admin.v1.FlagService/AddTargetKeys",
         Rule::Permission("flagConfig.update"),
     ),
     (
         "/burgee.admin.v1.FlagService/RemoveTargetKeys",
         Rule::Permission("flagConfig.update"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/EvaluateFlags",
+        Rule::Permission("flag.read"),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/ExplainFlag",
+        Rule::Permission("flag.read"),
     ),
     (
         "/burgee.admin.v1.SegmentService/GetSegment",

@@ -52,6 +52,7 @@ pub struct Change {
     /// The locked environments, by uid.
     pub(crate) heads: BTreeMap<Uuid, Head>,
     operations: Vec<Operation>,
+    warnings: Vec<String>,
     audit: Vec<AuditEntry>,
     access_keys: BTreeMap<(Uuid, String), Option<Vec<u8>>>,
 }
@@ -112,6 +113,7 @@ impl Change {
             project: locked.project,
             heads: locked.heads,
             operations: Vec::new(),
+            warnings: Vec::new(),
             audit: Vec::new(),
             access_keys: BTreeMap::new(),
         }
@@ -201,6 +203,11 @@ impl Change {
     /// Takes an operation into the change set, after it was applied.
     pub fn record(&mut self, operation: Operation) {
         self.operations.push(operation);
+    }
+
+    /// Tells whoever only tries the change what deserves a second look.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
     }
 
     /// Takes an entry into the audit log for what no change set tells of: API

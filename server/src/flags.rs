@@ -14,6 +14,7 @@ pub mod delete_flag;
 pub mod list_flags;
 pub mod operation;
 pub mod references;
+pub mod rerandomize_rollout;
 pub mod service;
 pub mod set_flag_enabled;
 pub mod set_rollout;

@@ -18,6 +18,7 @@ mod idempotency;
 mod lies;
 mod protocols;
 mod relays;
+mod salts;
 mod shipping;
 mod travelling;
 mod two_servers;

@@ -15,7 +15,7 @@ impl Change {
     /// that need an approval come with approval policies.
     pub(super) async fn preview(&mut self, shipment: &Shipment) -> Result<Preview, Error> {
         let dependants = self.dependants(shipment).await?;
-        let mut warnings = Vec::new();
+        let mut warnings = self.warnings.clone();
         if self.operations().is_empty() && shipment.items.is_empty() {
             warnings.push("nothing differs".to_owned());
         }

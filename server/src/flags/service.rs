@@ -126,9 +126,9 @@ impl FlagService for Service {
 
     async fn rerandomize_rollout(
         &self,
-        _request: Request<RerandomizeRolloutRequest>,
+        request: Request<RerandomizeRolloutRequest>,
     ) -> Result<Response<RerandomizeRolloutResponse>, Status> {
-        Err(Status::unimplemented("RerandomizeRollout"))
+        change::run(&self.app, request).await
     }
 
     async fn evaluate_flags(

@@ -1,7 +1,7 @@
 //! SetRollout.
 
 use burgee_proto::admin::v1::operation::Part;
-use burgee_proto::admin::v1::{ServeChange, SetRolloutRequest, SetRolloutResponse};
+use burgee_proto::admin::v1::{FlagConfig, ServeChange, SetRolloutRequest, SetRolloutResponse};
 use burgee_proto::types::v1::{Serve, Split, serve};
 
 use super::operation::serve_of;
@@ -30,14 +30,7 @@ impl Mutation for SetRolloutRequest {
             .after
             .as_ref()
             .map(|flag| flag.salt.clone());
-        let mut config = stored.message.clone();
-        let before = serve_of(&mut config, &self.rule_id).ok_or_else(|| {
-            let description = format!(
-                "the flag has no rule {:?} in this environment",
-                self.rule_id
-            );
-            Error::invalid("rule_id", description)
-        })?;
+        let before = serve_before(&stored.message, &self.rule_id)?;
         // The same salt, attributes and hash: who moves is decided by the
         // weights alone.
         let split = match before.as_ref().and_then(|serve| serve.kind.as_ref()) {
@@ -64,6 +57,18 @@ impl Mutation for SetRolloutRequest {
             ..SetRolloutResponse::default()
         })
     }
+}
+
+/// What the rule that a request names, or without a name the fallthrough, serves now.
+///
+/// # Errors
+/// [`Error::Invalid`] if there is no such rule.
+pub(super) fn serve_before(config: &FlagConfig, rule_id: &str) -> Result<Option<Serve>, Error> {
+    let serve = serve_of(&mut config.clone(), rule_id).cloned();
+    serve.ok_or_else(|| {
+        let description = format!("the flag has no rule {rule_id:?} in this environment");
+        Error::invalid("rule_id", description)
+    })
 }
 
 /// `flag_config.….split.parts[1].weight` is the request's `parts[1].weight`.
