@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use prost_types::Value;
 use prost_types::value::Kind;
+use prost_types::{ListValue, Value};
 
 /// The largest integer that a double holds without a gap below it: 2^53 − 1.
 pub(crate) const INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
@@ -40,6 +40,17 @@ impl Attribute {
         match self {
             Self::One(scalar) => std::slice::from_ref(scalar),
             Self::List(elements) => elements,
+        }
+    }
+
+    /// The value as a message.
+    pub(crate) fn to_value(&self) -> Value {
+        match self {
+            Self::One(scalar) => scalar.to_value(),
+            Self::List(elements) => {
+                let values = elements.iter().map(Scalar::to_value).collect();
+                Kind::ListValue(ListValue { values }).into()
+            }
         }
     }
 
@@ -88,6 +99,15 @@ impl Scalar {
             Kind::StringValue(text) => Some(Self::text(text)),
             _ => None,
         }
+    }
+
+    fn to_value(&self) -> Value {
+        let kind = match self {
+            Self::Boolean(value) => Kind::BoolValue(*value),
+            Self::Number { value, .. } => Kind::NumberValue(*value),
+            Self::Text(text) => Kind::StringValue(text.to_string()),
+        };
+        kind.into()
     }
 
     pub(crate) fn as_text(&self) -> Option<&str> {

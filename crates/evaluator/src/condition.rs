@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::operators::Test;
 use crate::problem::Problem;
 use crate::segment::Segment;
+use crate::trace::{Note, Trace};
 
 /// How deep conditions and JSON values may be nested before they count as not
 /// understood. Decoding stops at 100 messages, so this bounds messages that were
@@ -32,23 +33,32 @@ pub(crate) enum Condition {
 impl Condition {
     /// Whether it is true. `segments` are those that the flag names, in the
     /// order of [`Scope::into_segments`]; one that is missing contains nobody.
-    pub(crate) fn is_true(&self, context: &Context, segments: &[Option<Arc<Segment>>]) -> bool {
-        match self {
-            Self::Clause(name, test) => context
-                .get(name)
-                .is_some_and(|attribute| test.holds(attribute)),
-            Self::Segments(places) => places.iter().any(|place| {
+    pub(crate) fn is_true<'a>(
+        &'a self,
+        context: &'a Context,
+        segments: &'a [Option<Arc<Segment>>],
+        trace: &mut impl Trace<'a>,
+    ) -> bool {
+        let outcome = match self {
+            Self::Clause(name, test) => {
+                let attribute = context.get(name);
+                trace.note(Note::Clause(attribute));
+                attribute.is_some_and(|attribute| test.holds(attribute))
+            }
+            Self::Segments(places) => is_decided(places, true, trace, |place, trace| {
                 let segment = segments.get(*place).and_then(Option::as_deref);
-                segment.is_some_and(|segment| segment.contains(context))
+                is_member(segment, context, trace)
             }),
-            Self::All(conditions) => conditions
-                .iter()
-                .all(|condition| condition.is_true(context, segments)),
-            Self::Any(conditions) => conditions
-                .iter()
-                .any(|condition| condition.is_true(context, segments)),
-            Self::Not(condition) => !condition.is_true(context, segments),
-        }
+            Self::All(conditions) => !is_decided(conditions, false, trace, |it, trace| {
+                it.is_true(context, segments, trace)
+            }),
+            Self::Any(conditions) => is_decided(conditions, true, trace, |it, trace| {
+                it.is_true(context, segments, trace)
+            }),
+            Self::Not(condition) => !condition.is_true(context, segments, trace),
+        };
+        trace.note(Note::Condition(outcome));
+        outcome
     }
 
     /// # Errors
@@ -111,6 +121,35 @@ impl Condition {
         };
         conditions.iter().enumerate().map(compile).collect()
     }
+}
+
+/// Whether one of several answers is the one that decides.
+fn is_decided<'a, Q, T: Trace<'a>>(
+    questions: &'a [Q],
+    deciding: bool,
+    trace: &mut T,
+    mut ask: impl FnMut(&'a Q, &mut T) -> bool,
+) -> bool {
+    let mut decided = false;
+    for question in questions {
+        decided |= ask(question, trace) == deciding;
+        if decided && !T::TO_THE_END {
+            break;
+        }
+    }
+    decided
+}
+
+/// A segment that is missing contains nobody.
+fn is_member<'a, T: Trace<'a>>(
+    segment: Option<&'a Segment>,
+    context: &'a Context,
+    trace: &mut T,
+) -> bool {
+    let contains = segment
+        .is_some_and(|segment| trace.membership(segment, |trace| segment.contains(context, trace)));
+    trace.note(Note::Membership(contains));
+    contains
 }
 
 /// The names of attributes, each kept once.

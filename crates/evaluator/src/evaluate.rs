@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 
-use burgee_proto::types::v1::{ErrorCode, Evaluation, FlagType, Position, Reason, ValueType};
+use burgee_proto::types::v1::{
+    ErrorCode, Evaluation, FlagType, Position, Reason, RuleOutcome, ValueType,
+};
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
 use crate::attribute::{Attribute, is_integer};
 use crate::bucket::bucket;
 use crate::context::Context;
-use crate::flag::{Bucketing, Flag, MutualExclusion, Serve, Split, Target, VariantIndex};
+use crate::flag::{
+    Bucketing, Flag, MutualExclusion, Rule, Serve, Split, Target, Traffic, VariantIndex,
+};
 use crate::ruleset::{Ruleset, Slot, SlotIndex};
+use crate::trace::{Bucketed, Note, Silent, Trace};
 
 /// How many prerequisites of one evaluation are memoised without allocating.
 const MEMO_INLINE: usize = 16;
@@ -67,11 +72,11 @@ impl<'a> Evaluated<'a> {
 
 /// What was decided for a flag that is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Outcome {
-    variant: Option<VariantIndex>,
-    reason: Reason,
+pub(crate) struct Outcome {
+    pub(crate) variant: Option<VariantIndex>,
+    pub(crate) reason: Reason,
     /// The place of the rule that served it.
-    rule: Option<usize>,
+    pub(crate) rule: Option<usize>,
 }
 
 impl Outcome {
@@ -94,6 +99,17 @@ impl Ruleset {
         context: &Context,
         wanted: ValueType,
     ) -> Evaluated<'a> {
+        self.evaluate_telling(flag_key, context, wanted, &mut Silent)
+    }
+
+    /// Evaluates a flag, and tells every step.
+    pub(crate) fn evaluate_telling<'a: 't, 't>(
+        &'a self,
+        flag_key: &'a str,
+        context: &'t Context,
+        wanted: ValueType,
+        trace: &mut impl Trace<'t>,
+    ) -> Evaluated<'a> {
         let Some(index) = self.find(flag_key) else {
             return Evaluated::error(flag_key, ErrorCode::FlagNotFound);
         };
@@ -103,7 +119,7 @@ impl Ruleset {
         if !may_be_wanted(flag.flag_type, wanted) {
             return Evaluated::error(flag_key, ErrorCode::TypeMismatch);
         }
-        let outcome = self.outcome(index, slot, flag, context);
+        let outcome = self.outcome(index, slot, flag, context, trace);
         let variant = outcome
             .variant
             .and_then(|variant| flag.variants.get(variant));
@@ -123,7 +139,7 @@ impl Ruleset {
     }
 
     /// A flag that can be evaluated.
-    fn understood(&self, index: SlotIndex) -> Option<(&Slot, &Flag)> {
+    pub(crate) fn understood(&self, index: SlotIndex) -> Option<(&Slot, &Flag)> {
         let slot = self.slot(index)?;
         match &slot.definition.content {
             Ok(flag) if slot.problem.is_none() => Some((slot, flag)),
@@ -131,21 +147,38 @@ impl Ruleset {
         }
     }
 
-    fn outcome(&self, index: SlotIndex, slot: &Slot, flag: &Flag, context: &Context) -> Outcome {
-        if !flag.enabled {
-            return Outcome::off(flag, Reason::Disabled);
+    fn outcome<'a>(
+        &'a self,
+        index: SlotIndex,
+        slot: &'a Slot,
+        flag: &'a Flag,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Outcome {
+        if flag.enabled && !flag.prerequisites.is_empty() {
+            return self
+                .outcome_after_prerequisites(index, context, trace)
+                .unwrap_or(Outcome::off(flag, Reason::PrerequisiteFailed));
         }
-        if flag.prerequisites.is_empty() {
-            return decide(slot, flag, context);
-        }
-        self.outcome_after_prerequisites(index, context)
-            .unwrap_or(Outcome::off(flag, Reason::PrerequisiteFailed))
+        trace.enter(index);
+        let outcome = if flag.enabled {
+            decide(slot, flag, context, trace)
+        } else {
+            Outcome::off(flag, Reason::Disabled)
+        };
+        trace.leave(Some(outcome));
+        outcome
     }
 
     /// Walks down the prerequisites with a stack of its own, as chains may be
     /// longer than the thread's stack bears. There are no cycles among flags
     /// that are understood.
-    fn outcome_after_prerequisites(&self, index: SlotIndex, context: &Context) -> Option<Outcome> {
+    fn outcome_after_prerequisites<'a>(
+        &'a self,
+        index: SlotIndex,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Option<Outcome> {
         let mut memo = Memo::new();
         // The flag, and the first of its prerequisites that is not decided.
         let mut current = (index, 0);
@@ -153,8 +186,10 @@ impl Ruleset {
         loop {
             let (index, from) = current;
             let (slot, flag) = self.understood(index)?;
-            match self.next_step(slot, flag, from, context, &mut memo) {
+            trace.enter(index);
+            match self.next_step(slot, flag, from, context, &mut memo, trace) {
                 Step::Decided(outcome) => {
+                    trace.leave(Some(outcome));
                     memo.insert(index, outcome.variant);
                     match waiting.pop() {
                         Some(waiter) => current = waiter,
@@ -162,6 +197,7 @@ impl Ruleset {
                     }
                 }
                 Step::Needs(prerequisite, place) => {
+                    trace.leave(None);
                     waiting.push((index, place));
                     current = (prerequisite, 0);
                 }
@@ -170,13 +206,14 @@ impl Ruleset {
     }
 
     /// Goes on with a flag, from one of its prerequisites on.
-    fn next_step(
-        &self,
-        slot: &Slot,
-        flag: &Flag,
+    fn next_step<'a>(
+        &'a self,
+        slot: &'a Slot,
+        flag: &'a Flag,
         from: usize,
-        context: &Context,
+        context: &'a Context,
         memo: &mut Memo,
+        trace: &mut impl Trace<'a>,
     ) -> Step {
         if !flag.enabled {
             return Step::Decided(Outcome::off(flag, Reason::Disabled));
@@ -185,6 +222,11 @@ impl Ruleset {
         for (place, (prerequisite, link)) in links.enumerate().skip(from) {
             let found = link.and_then(|index| Some((index, self.understood(index)?)));
             let Some((index, (other_slot, other))) = found else {
+                trace.note(Note::Prerequisite {
+                    variant: None,
+                    missing: true,
+                    passed: false,
+                });
                 return Step::Decided(Outcome::off(flag, Reason::PrerequisiteFailed));
             };
             let variant = match memo.get(index) {
@@ -193,17 +235,24 @@ impl Ruleset {
                     return Step::Needs(index, place);
                 }
                 None => {
-                    let outcome = self.outcome(index, other_slot, other, context);
+                    let outcome = self.outcome(index, other_slot, other, context, trace);
                     memo.insert(index, outcome.variant);
                     outcome.variant
                 }
             };
             let variant = variant.and_then(|variant| other.variants.get(variant));
-            if !variant.is_some_and(|variant| prerequisite.variants.contains(&variant.key)) {
+            let passed =
+                variant.is_some_and(|variant| prerequisite.variants.contains(&variant.key));
+            trace.note(Note::Prerequisite {
+                variant: variant.map(|variant| &*variant.key),
+                missing: false,
+                passed,
+            });
+            if !passed {
                 return Step::Decided(Outcome::off(flag, Reason::PrerequisiteFailed));
             }
         }
-        Step::Decided(decide(slot, flag, context))
+        Step::Decided(decide(slot, flag, context, trace))
     }
 }
 
@@ -247,37 +296,40 @@ impl Memo {
 }
 
 /// Everything after the prerequisites of an enabled flag.
-fn decide(slot: &Slot, flag: &Flag, context: &Context) -> Outcome {
+fn decide<'a>(
+    slot: &'a Slot,
+    flag: &'a Flag,
+    context: &'a Context,
+    trace: &mut impl Trace<'a>,
+) -> Outcome {
     if let Some(exclusion) = &flag.mutual_exclusion
-        && !exclusion.admits(context)
+        && !exclusion.admits(context, trace)
     {
         return Outcome::off(flag, Reason::MutuallyExcluded);
     }
-    if let Some(target) = flag.targets.iter().find(|target| target.holds(context)) {
+    let mut targets = flag.targets.iter();
+    if let Some(target) = targets.find(|target| target.holds(context, trace)) {
         return Outcome {
             variant: Some(target.variant),
             reason: Reason::Target,
             rule: None,
         };
     }
-    decide_rules(slot, flag, context).unwrap_or_else(|| decide_fallthrough(flag, context))
+    decide_rules(slot, flag, context, trace)
+        .unwrap_or_else(|| decide_fallthrough(flag, context, trace))
 }
 
 /// The first rule that matches.
-fn decide_rules(slot: &Slot, flag: &Flag, context: &Context) -> Option<Outcome> {
+fn decide_rules<'a>(
+    slot: &'a Slot,
+    flag: &'a Flag,
+    context: &'a Context,
+    trace: &mut impl Trace<'a>,
+) -> Option<Outcome> {
     flag.rules.iter().enumerate().find_map(|(place, rule)| {
-        if !rule.condition.is_true(context, &slot.segments) {
-            return None;
-        }
-        if let Some(traffic) = &rule.traffic
-            && traffic.bucketing.bucket(context)? >= traffic.weight
-        {
-            return None;
-        }
-        let (variant, reason) = match &rule.serve {
-            Serve::Variant(variant) => (*variant, Reason::Rule),
-            Serve::Split(split) => (split.variant(context)?, Reason::Split),
-        };
+        let served = rule.serve(slot, context, trace);
+        trace.note(Note::Rule(served.err().unwrap_or(RuleOutcome::Matched)));
+        let (variant, reason) = served.ok()?;
         Some(Outcome {
             variant: Some(variant),
             reason,
@@ -286,7 +338,11 @@ fn decide_rules(slot: &Slot, flag: &Flag, context: &Context) -> Option<Outcome> 
     })
 }
 
-fn decide_fallthrough(flag: &Flag, context: &Context) -> Outcome {
+fn decide_fallthrough<'a>(
+    flag: &'a Flag,
+    context: &'a Context,
+    trace: &mut impl Trace<'a>,
+) -> Outcome {
     let reason = if flag.is_static() {
         Reason::Static
     } else {
@@ -295,7 +351,7 @@ fn decide_fallthrough(flag: &Flag, context: &Context) -> Outcome {
     let (variant, reason) = match &flag.fallthrough {
         None => (None, reason),
         Some(Serve::Variant(variant)) => (Some(*variant), reason),
-        Some(Serve::Split(split)) => match split.variant(context) {
+        Some(Serve::Split(split)) => match split.variant(context, trace) {
             Some(variant) => (Some(variant), Reason::Split),
             None => return Outcome::off(flag, Reason::Unbucketed),
         },
@@ -307,39 +363,96 @@ fn decide_fallthrough(flag: &Flag, context: &Context) -> Outcome {
     }
 }
 
+impl Rule {
+    /// What it serves, and the reason for that.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not match.
+    fn serve<'a>(
+        &'a self,
+        slot: &'a Slot,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Result<(VariantIndex, Reason), RuleOutcome> {
+        if !self.condition.is_true(context, &slot.segments, trace) {
+            return Err(RuleOutcome::ConditionFalse);
+        }
+        if let Some(traffic) = &self.traffic
+            && !traffic.passes(context, trace)
+        {
+            return Err(RuleOutcome::TrafficExcluded);
+        }
+        match &self.serve {
+            Serve::Variant(variant) => Ok((*variant, Reason::Rule)),
+            Serve::Split(split) => {
+                let variant = split.variant(context, trace);
+                let variant = variant.ok_or(RuleOutcome::Unbucketed)?;
+                Ok((variant, Reason::Split))
+            }
+        }
+    }
+}
+
 impl MutualExclusion {
     /// Whether the bucket is in a slot. Without a bucket it is in none.
-    fn admits(&self, context: &Context) -> bool {
-        self.bucketing.bucket(context).is_some_and(|bucket| {
+    fn admits<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let bucketed = self.bucketing.bucket(context);
+        let admitted = bucketed.is_some_and(|it| {
             let mut slots = self.slots.iter();
-            slots.any(|(start, end)| (*start..*end).contains(&bucket))
-        })
+            slots.any(|(start, end)| (*start..*end).contains(&it.bucket))
+        });
+        trace.note(Note::MutualExclusion { bucketed, admitted });
+        admitted
     }
 }
 
 impl Target {
-    fn holds(&self, context: &Context) -> bool {
-        context
-            .get(&self.attribute)
-            .is_some_and(|attribute| attribute.key_texts().any(|key| self.keys.contains(key)))
+    fn holds<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let attribute = context.get(&self.attribute);
+        let mut keys = attribute.iter().flat_map(|attribute| attribute.key_texts());
+        let listed = keys.find(|key| self.keys.contains(*key));
+        trace.note(Note::Target(listed));
+        listed.is_some()
+    }
+}
+
+impl Traffic {
+    /// Whether the bucket is below the weight. Without a bucket it is not.
+    fn passes<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let bucketed = self.bucketing.bucket(context);
+        let passed = bucketed.is_some_and(|it| it.bucket < self.weight);
+        trace.note(Note::Traffic { bucketed, passed });
+        passed
     }
 }
 
 impl Split {
     /// The first part whose cumulative weight exceeds the bucket.
-    fn variant(&self, context: &Context) -> Option<VariantIndex> {
-        let bucket = self.bucketing.bucket(context)?;
-        let part = self.parts.partition_point(|(end, _)| *end <= bucket);
-        self.parts.get(part).map(|(_, variant)| *variant)
+    fn variant<'a>(
+        &'a self,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Option<VariantIndex> {
+        let bucketed = self.bucketing.bucket(context);
+        let variant = bucketed.and_then(|it| {
+            let part = self.parts.partition_point(|(end, _)| *end <= it.bucket);
+            self.parts.get(part).map(|(_, variant)| *variant)
+        });
+        trace.note(Note::Split { bucketed, variant });
+        variant
     }
 }
 
 impl Bucketing {
     /// None: no attribute has a key text.
-    fn bucket(&self, context: &Context) -> Option<u32> {
+    fn bucket<'a>(&self, context: &'a Context) -> Option<Bucketed<'a>> {
         let mut attributes = self.attributes.iter();
         let key = attributes.find_map(|name| context.get(name).and_then(Attribute::key_text))?;
-        Some(bucket(self.hash, &self.salt, key))
+        Some(Bucketed {
+            key,
+            bucket: bucket(self.hash, &self.salt, key),
+        })
     }
 }
 

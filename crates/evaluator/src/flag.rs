@@ -13,7 +13,7 @@ use prost_types::{Struct, Value};
 use crate::attribute::Name;
 use crate::condition::{Condition, Names};
 use crate::problem::Problem;
-use crate::segment::decode;
+use crate::source::{Source, decode};
 
 /// A place in [`Flag::variants`].
 pub(crate) type VariantIndex = usize;
@@ -111,8 +111,7 @@ impl Flag {
 #[derive(Debug)]
 pub(crate) struct FlagDefinition {
     pub(crate) key: Arc<str>,
-    /// The item it was made of; none for one of a whole message.
-    pub(crate) item: Option<Arc<Item>>,
+    pub(crate) source: Source<message::Flag>,
     /// False where it cannot be known.
     pub(crate) client_visible: bool,
     pub(crate) content: Result<Flag, Problem>,
@@ -122,7 +121,7 @@ impl FlagDefinition {
     pub(crate) fn from_message(flag: &message::Flag, names: &mut Names) -> Self {
         Self {
             key: flag.key.as_str().into(),
-            item: None,
+            source: Source::Message(flag.clone()),
             client_visible: flag.client_visible,
             content: Flag::compile(flag, names),
         }
@@ -132,7 +131,7 @@ impl FlagDefinition {
         let decoded = decode(item, |flag: &message::Flag| &flag.key);
         Self {
             key: item.key.as_str().into(),
-            item: Some(item.clone()),
+            source: Source::Item(item.clone()),
             client_visible: decoded.as_ref().is_ok_and(|flag| flag.client_visible),
             content: decoded.and_then(|flag| Flag::compile(&flag, names)),
         }

@@ -9,6 +9,7 @@
 //! | and linked: who names whom, who is not understood | `link` |
 //! | a context is flattened, its limits checked | [`context`], `attribute` |
 //! | and a flag evaluated, step by step | `evaluate`, [`bucket`] |
+//! | which can be told | `trace`, [`explain`] |
 //! | before that, the server admits what it stores and ships | [`admit_flag`], [`limits`], [`normal_form`], [`pattern`] |
 //!
 //! ```
@@ -32,7 +33,7 @@ pub mod bucket;
 mod condition;
 pub mod context;
 mod evaluate;
-mod explain;
+pub mod explain;
 mod flag;
 pub mod hash;
 pub mod limits;
@@ -44,7 +45,9 @@ mod problem;
 pub mod receiver;
 mod ruleset;
 mod segment;
+mod source;
 pub mod state;
+mod trace;
 
 pub use admission::{admit_flag, admit_segment};
 pub use burgee_proto::sync::v1::Item;

@@ -11,7 +11,7 @@ use crate::condition::{Names, Scope};
 use crate::flag::{Flag, FlagDefinition};
 use crate::link::{Problems, link_prerequisites, link_segments};
 use crate::problem::Problem;
-use crate::segment::{Segment, SegmentDefinition, is_same, segment_of_part};
+use crate::segment::{Segment, SegmentDefinition, segment_of_part};
 use crate::state::RulesetState;
 
 /// A place among the flags of a ruleset.
@@ -57,7 +57,7 @@ impl Ruleset {
         let mut names = Names::default();
         let segments = self.recompile_segments(state, &mut names);
         let compile = |item: &Arc<Item>| match self.definition(&item.key) {
-            Some(known) if known.item.as_ref().is_some_and(|it| is_same(it, item)) => known.clone(),
+            Some(known) if known.source.is_same(item) => known.clone(),
             _ => Arc::new(FlagDefinition::from_item(item, &mut names)),
         };
         let flags = state.items_of(ItemKind::Flag).map(compile).collect();
@@ -126,6 +126,10 @@ impl Ruleset {
 
     pub(crate) fn slot(&self, index: SlotIndex) -> Option<&Slot> {
         self.slots.get(index)
+    }
+
+    pub(crate) fn segment(&self, key: &str) -> Option<&SegmentDefinition> {
+        self.segments.get(key).map(Arc::as_ref)
     }
 
     fn slot_of(&self, flag_key: &str) -> Option<&Slot> {

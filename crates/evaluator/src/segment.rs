@@ -6,12 +6,13 @@ use std::sync::Arc;
 use burgee_proto::sync::v1::Item;
 use burgee_proto::types::v1 as message;
 
-use crate::LEVEL;
 use crate::attribute::Name;
 use crate::bucket::segment_part;
 use crate::condition::{Condition, Names, Scope};
 use crate::context::Context;
 use crate::problem::Problem;
+use crate::source::{Source, decode, decode_any, is_same};
+use crate::trace::{Note, Trace};
 
 /// How many parts a segment's long lists are divided into.
 const PARTS: usize = 256;
@@ -57,22 +58,32 @@ struct Part {
 
 impl Segment {
     /// No key text excluded, and one included or the condition true.
-    pub(crate) fn contains(&self, context: &Context) -> bool {
+    pub(crate) fn contains<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let (excluded, included) = self.listed(context);
+        trace.note(Note::SegmentLists { excluded, included });
+        if excluded.is_some() || included.is_some() {
+            return excluded.is_none();
+        }
+        let condition = self.condition.as_ref();
+        condition.is_some_and(|condition| condition.is_true(context, &[], trace))
+    }
+
+    /// The first key text that is excluded, and without one the first that is
+    /// included.
+    fn listed<'a>(&self, context: &'a Context) -> (Option<&'a str>, Option<&'a str>) {
         let attribute = context.get(&self.attribute);
-        let mut included = false;
+        let mut included = None;
         for key in attribute.iter().flat_map(|attribute| attribute.key_texts()) {
             for lists in self.lists_for(key) {
                 if lists.excluded.contains(key) {
-                    return false;
+                    return (Some(key), None);
                 }
-                included |= lists.included.contains(key);
+                if included.is_none() && lists.included.contains(key) {
+                    included = Some(key);
+                }
             }
         }
-        included
-            || self
-                .condition
-                .as_ref()
-                .is_some_and(|condition| condition.is_true(context, &[]))
+        (None, included)
     }
 
     /// The lists that may hold a key.
@@ -108,8 +119,8 @@ impl Segment {
 /// A segment as it came, understood or not.
 #[derive(Debug)]
 pub(crate) struct SegmentDefinition {
-    /// The items it was made of; none for one that came whole.
-    item: Option<Arc<Item>>,
+    /// Without its lists if it came whole.
+    pub(crate) source: Source<message::Segment>,
     parts: Vec<Arc<Part>>,
     pub(crate) content: Result<Arc<Segment>, Problem>,
 }
@@ -118,7 +129,12 @@ impl SegmentDefinition {
     /// From a message that holds whole lists.
     pub(crate) fn whole(message: &message::Segment, names: &mut Names) -> Self {
         Self {
-            item: None,
+            source: Source::Message(message::Segment {
+                key: message.key.clone(),
+                attribute: message.attribute.clone(),
+                condition: message.condition.clone(),
+                ..message::Segment::default()
+            }),
             parts: Vec::new(),
             content: Segment::compile(message, names).map(Arc::new),
         }
@@ -151,7 +167,7 @@ impl SegmentDefinition {
             .and_then(|segment| segment.with_parts(&parts))
             .map(Arc::new);
         Arc::new(Self {
-            item: Some(item.clone()),
+            source: Source::Item(item.clone()),
             parts,
             content,
         })
@@ -164,9 +180,7 @@ impl SegmentDefinition {
                 .zip(parts)
                 .all(|(mine, part)| mine.item.key == part.key && is_same(&mine.item, part))
         };
-        self.item.as_ref().is_some_and(|mine| is_same(mine, item))
-            && self.parts.len() == parts.len()
-            && same_parts()
+        self.source.is_same(item) && self.parts.len() == parts.len() && same_parts()
     }
 }
 
@@ -226,32 +240,4 @@ fn part_index(key: &str) -> Option<u8> {
         return None;
     }
     u8::from_str_radix(index, 16).ok()
-}
-
-/// Whether two items of one kind and key have the same content.
-pub(crate) fn is_same(one: &Arc<Item>, other: &Arc<Item>) -> bool {
-    Arc::ptr_eq(one, other) || (one.level == other.level && one.body == other.body)
-}
-
-/// The message in an item, if its level is understood and its key is the item's.
-pub(crate) fn decode<M: prost::Message + Default>(
-    item: &Item,
-    key: impl Fn(&M) -> &String,
-) -> Result<M, Problem> {
-    let message = decode_any(item)?;
-    if *key(&message) != item.key {
-        return Err(Problem::new("key", "differs from the key of its item"));
-    }
-    Ok(message)
-}
-
-fn decode_any<M: prost::Message + Default>(item: &Item) -> Result<M, Problem> {
-    if item.level > LEVEL {
-        let level = item.level;
-        return Err(Problem::new(
-            "",
-            format!("needs an evaluator of level {level}; this one is of level {LEVEL}"),
-        ));
-    }
-    M::decode(&*item.body).map_err(|_| Problem::new("", "its bytes cannot be decoded"))
 }

@@ -2,12 +2,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "the cases are files")]
 
+#[path = "explained.rs"]
+mod explained;
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
 use burgee_evaluator::{Context, Evaluated, Ruleset};
-use burgee_proto::types::v1::{self as types, ErrorCode, EvaluationContext, ValueType};
+use burgee_proto::types::v1::{self as types, ErrorCode, EvaluationContext, Position, ValueType};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use prost_types::value::Kind;
@@ -122,10 +125,19 @@ fn run_case(
         Some(name) => ValueType::from_str_name(&format!("VALUE_TYPE_{name}"))
             .ok_or_else(|| format!("{}: no type {name}", case.name))?,
     };
-    let evaluated = match Context::new(&message) {
-        Ok(context) => ruleset.evaluate(&case.flag, &context, wanted),
+    let context = Context::new(&message);
+    let evaluated = match &context {
+        Ok(context) => ruleset.evaluate(&case.flag, context, wanted),
         Err(_) => Evaluated::error(&case.flag, ErrorCode::InvalidContext),
     };
+    if let Ok(context) = &context {
+        let position = Position::default();
+        let explanation = ruleset.explain(&case.flag, context, wanted, position);
+        let doubt = explained::doubt(&explanation, &evaluated.to_message(position));
+        if let Some(doubt) = doubt {
+            return Ok(Some(format!("  evaluated as {evaluated:?}\n  {doubt}")));
+        }
+    }
     if is_expected(&evaluated, &case.expect) {
         return Ok(None);
     }
