@@ -337,6 +337,9 @@ fn unavailable_message(reason: ErrorReason) -> &'static str {
         ErrorReason::ResourceExhausted => {
             "too many changes wait for the same environment; nothing was changed, try again"
         }
+        ErrorReason::NotCurrent => {
+            "this server does not hold the environment as it is now; try again"
+        }
         ErrorReason::Draining => "the server is shutting down; try again",
         _ => "the database is away or too slow; nothing was changed, try again",
     }

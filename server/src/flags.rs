@@ -22,6 +22,7 @@ pub mod shipped;
 pub mod show;
 pub mod store;
 pub mod target_keys;
+pub mod try_out;
 pub mod update_flag;
 pub mod update_flag_config;
 

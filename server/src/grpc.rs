@@ -42,7 +42,7 @@ pub const SERVICES: &[&str] = &[
 /// # Errors
 /// [`Failure::Reflection`].
 pub fn router(app: &App, hub: &Hub, health: HealthServer<impl Health>) -> Result<Router, Failure> {
-    let services = reflected(administered(hub.routes(), app).add_service(health))?;
+    let services = reflected(administered(app, hub).add_service(health))?;
     let services = services
         .into_axum_router()
         // The innermost layer first.
@@ -52,17 +52,20 @@ pub fn router(app: &App, hub: &Hub, health: HealthServer<impl Health>) -> Result
     Ok(guard(all, &CallLimits::default()).layer(http::cross_origin()))
 }
 
-fn administered(routes: Routes, app: &App) -> Routes {
+fn administered(app: &App, hub: &Hub) -> Routes {
     macro_rules! limited {
-        ($server:ident, $module:ident) => {
-            $server::new($module::service::Service { app: app.clone() })
-                .max_decoding_message_size(REQUEST_BYTES_MAX)
+        ($server:ident, $module:ident $(, $field:ident)?) => {
+            $server::new($module::service::Service {
+                app: app.clone(),
+                $($field: $field.clone(),)?
+            })
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
         };
     }
-    routes
+    hub.routes()
         .add_service(limited!(ProjectServiceServer, projects))
         .add_service(limited!(EnvironmentServiceServer, environments))
-        .add_service(limited!(FlagServiceServer, flags))
+        .add_service(limited!(FlagServiceServer, flags, hub))
         .add_service(limited!(SegmentServiceServer, segments))
         .add_service(limited!(ApiKeyServiceServer, api_keys))
 }

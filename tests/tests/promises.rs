@@ -21,4 +21,5 @@ mod relays;
 mod salts;
 mod shipping;
 mod travelling;
+mod trying_out;
 mod two_servers;

@@ -1,5 +1,6 @@
 //! FlagService.
 
+use burgee_hub::Hub;
 use burgee_proto::admin::v1::flag_service_server::FlagService;
 use burgee_proto::admin::v1::{
     AddTargetKeysRequest, AddTargetKeysResponse, ArchiveFlagRequest, ArchiveFlagResponse,
@@ -13,7 +14,7 @@ use burgee_proto::admin::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::list_flags;
+use super::{list_flags, try_out};
 use crate::access::authorize;
 use crate::app::App;
 use crate::change;
@@ -22,6 +23,8 @@ use crate::change;
 pub struct Service {
     /// Everything shared.
     pub app: App,
+    /// What the data plane evaluates with.
+    pub hub: Hub,
 }
 
 #[tonic::async_trait]
@@ -133,15 +136,21 @@ impl FlagService for Service {
 
     async fn evaluate_flags(
         &self,
-        _request: Request<EvaluateFlagsRequest>,
+        request: Request<EvaluateFlagsRequest>,
     ) -> Result<Response<EvaluateFlagsResponse>, Status> {
-        Err(Status::unimplemented("EvaluateFlags"))
+        let authorized = authorize(&request)?;
+        let (app, hub) = (&self.app, &self.hub);
+        let response = try_out::evaluate_flags(app, hub, &authorized, request.into_inner()).await?;
+        Ok(Response::new(response))
     }
 
     async fn explain_flag(
         &self,
-        _request: Request<ExplainFlagRequest>,
+        request: Request<ExplainFlagRequest>,
     ) -> Result<Response<ExplainFlagResponse>, Status> {
-        Err(Status::unimplemented("ExplainFlag"))
+        let authorized = authorize(&request)?;
+        let (app, hub) = (&self.app, &self.hub);
+        let response = try_out::explain_flag(app, hub, &authorized, request.into_inner()).await?;
+        Ok(Response::new(response))
     }
 }
