@@ -2,13 +2,15 @@
 
 LISTEN ?= 127.0.0.1:4000
 DATA_DIR ?= .burgee
+CASES ?= tests/conformance
+export CASES
 
 # The queries are described in .sqlx/, so that no build needs a database.
 export SQLX_OFFLINE := true
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test setup fmt lint layers proto proto-release generate sqlx load ci clean
+.PHONY: help dev test setup fmt lint layers proto proto-release generate sqlx conformance load ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ generate: ## Generate stubs for Go and TypeScript, in gen/
 sqlx: ## Describe the server's queries anew, in .sqlx/
 	@scripts/setup.sh postgres
 	scripts/sqlx.sh write
+
+conformance: ## Evaluate the conformance cases of a folder (CASES=tests/conformance)
+	@cargo run --quiet --package burgee-evaluator --example conformance -- "$$CASES"
 
 load: ## Measure Burgee on this machine, in a release build (WHAT=delivery, ...)
 	@scripts/setup.sh postgres

@@ -4,9 +4,17 @@
 //!
 //! The same seed writes the same bytes.
 
-#[allow(dead_code, reason = "only reading ProtoJSON is shared")]
+#[path = "../conformance/contract.rs"]
+mod contract;
+#[allow(dead_code, reason = "explanations are checked as cases are run")]
+#[path = "../conformance/explained.rs"]
+mod explained;
+#[allow(dead_code, reason = "only answering is shared")]
 #[path = "../conformance/runner.rs"]
 mod runner;
+#[allow(dead_code, reason = "only answers are shared")]
+#[path = "../conformance/suite.rs"]
+mod suite;
 
 mod random;
 mod rulesets;
@@ -14,13 +22,11 @@ mod rulesets;
 use std::error::Error;
 use std::process::ExitCode;
 
-use burgee_evaluator::{Context, Evaluated, Ruleset};
-use burgee_proto::types::v1::{self as types, ErrorCode, EvaluationContext, ValueType};
-use prost_reflect::DescriptorPool;
-use prost_types::Value;
-use prost_types::value::Kind;
+use burgee_evaluator::Ruleset;
+use burgee_proto::types::v1::{self as types, EvaluationContext, ValueType};
+use contract::Contract;
 use random::Random;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 const RULESETS: usize = 300;
 const CASES_EACH: usize = 40;
@@ -49,78 +55,39 @@ fn main() -> ExitCode {
 
 /// One suite a line.
 fn corpus(seed: u64) -> Result<String, Box<dyn Error>> {
-    let pool = DescriptorPool::decode(burgee_proto::FILE_DESCRIPTOR_SET)?;
+    let contract = Contract::new()?;
     let mut random = Random::new(seed);
-    let suites = (0..RULESETS).map(|number| Ok(suite(&pool, &mut random, number)?.to_string()));
+    let suites =
+        (0..RULESETS).map(|number| Ok(write_suite(&contract, &mut random, number)?.to_string()));
     let suites = suites.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     Ok(format!("[\n{}\n]\n", suites.join(",\n")))
 }
 
-fn suite(
-    pool: &DescriptorPool,
+fn write_suite(
+    contract: &Contract,
     random: &mut Random,
     number: usize,
 ) -> Result<Json, Box<dyn Error>> {
     let ruleset = rulesets::ruleset(random);
-    let message: types::Ruleset = runner::parse(pool, "Ruleset", &ruleset)?;
+    let message: types::Ruleset = contract.read("Ruleset", &ruleset)?;
     let compiled = Ruleset::from_message(&message);
     let cases = (0..CASES_EACH).map(|case| {
         let flag = rulesets::flag_key(random);
         let context = rulesets::context(random);
         let wanted = random.percent(20).then(|| random.pick(TYPES));
-        let message: EvaluationContext = runner::parse(pool, "EvaluationContext", &context)?;
+        let message: EvaluationContext = contract.read("EvaluationContext", &context)?;
         let value_type =
             wanted.and_then(|it| ValueType::from_str_name(&format!("VALUE_TYPE_{it}")));
-        let evaluated = match Context::new(&message) {
-            Ok(context) => compiled.evaluate(flag, &context, value_type.unwrap_or_default()),
-            Err(_) => Evaluated::error(flag, ErrorCode::InvalidContext),
-        };
+        let answer = runner::answer(&compiled, flag, &message, value_type.unwrap_or_default());
         let mut line = json!({"name": case.to_string(), "flag": flag, "context": context});
         if let (Some(wanted), Some(line)) = (wanted, line.as_object_mut()) {
             line.insert("type".into(), wanted.into());
         }
         if let Some(line) = line.as_object_mut() {
-            line.insert("expect".into(), expected(&evaluated));
+            line.insert("expect".into(), suite::Outcome::of(&answer).to_json()?);
         }
         Ok(line)
     });
     let cases = cases.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
     Ok(json!({"description": format!("generated {number}"), "ruleset": ruleset, "cases": cases}))
-}
-
-fn expected(evaluated: &Evaluated<'_>) -> Json {
-    let mut expected = Map::new();
-    let mut insert = |name: &str, value: Json| expected.insert(name.to_owned(), value);
-    if let Some(value) = evaluated.value {
-        insert("value", to_json(value));
-    }
-    if let Some(variant) = evaluated.variant {
-        insert("variant", variant.into());
-    }
-    let reason = evaluated.reason.as_str_name();
-    insert("reason", reason.trim_start_matches("REASON_").into());
-    if let Some(rule_id) = evaluated.rule_id {
-        insert("ruleId", rule_id.into());
-    }
-    if evaluated.error_code != ErrorCode::Unspecified {
-        let code = evaluated.error_code.as_str_name();
-        insert("errorCode", code.trim_start_matches("ERROR_CODE_").into());
-    }
-    expected.into()
-}
-
-fn to_json(value: &Value) -> Json {
-    match &value.kind {
-        None | Some(Kind::NullValue(_)) => Json::Null,
-        Some(Kind::BoolValue(value)) => (*value).into(),
-        Some(Kind::NumberValue(value)) => (*value).into(),
-        Some(Kind::StringValue(text)) => text.as_str().into(),
-        Some(Kind::ListValue(list)) => list.values.iter().map(to_json).collect(),
-        Some(Kind::StructValue(object)) => {
-            let fields = object.fields.iter();
-            fields
-                .map(|(key, value)| (key.clone(), to_json(value)))
-                .collect()
-        }
-    }
 }
