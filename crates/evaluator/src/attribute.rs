@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Value};
+use sha2::{Digest as _, Sha256};
 
 /// The largest integer that a double holds without a gap below it: 2^53 − 1.
 pub(crate) const INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
@@ -35,6 +36,27 @@ pub(crate) enum Attribute {
 }
 
 impl Attribute {
+    /// Adds to a hash what tells this value from every other one.
+    pub(crate) fn update(&self, hash: &mut Sha256) {
+        if let Self::List(elements) = self {
+            hash.update([b'l']);
+            update_with_length(hash, elements.len());
+        }
+        for scalar in self.elements() {
+            match scalar {
+                Scalar::Boolean(value) => hash.update([b'b', u8::from(*value)]),
+                Scalar::Number { value, .. } => {
+                    hash.update([b'n']);
+                    hash.update(value.to_be_bytes());
+                }
+                Scalar::Text(text) => {
+                    hash.update([b't']);
+                    update_with_text(hash, text);
+                }
+            }
+        }
+    }
+
     /// What a clause is tried on: the elements of a list, or the one value.
     pub(crate) fn elements(&self) -> &[Scalar] {
         match self {
@@ -132,6 +154,16 @@ impl Scalar {
             Self::Boolean(_) => None,
         }
     }
+}
+
+/// Adds a text to a hash, and where it ends.
+pub(crate) fn update_with_text(hash: &mut Sha256, text: &str) {
+    update_with_length(hash, text.len());
+    hash.update(text);
+}
+
+fn update_with_length(hash: &mut Sha256, length: usize) {
+    hash.update((length as u64).to_be_bytes());
 }
 
 /// Whether a number is integral within ±(2^53 − 1).

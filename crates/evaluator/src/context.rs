@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use burgee_proto::types::v1::EvaluationContext;
 use prost_types::Value;
 use prost_types::value::Kind;
+use sha2::{Digest as _, Sha256};
 
-use crate::attribute::{Attribute, Name, Scalar};
+use crate::attribute::{Attribute, Name, Scalar, update_with_text};
+use crate::hash::{HASH_BYTES, first_bytes};
 
 /// Names after flattening.
 pub const NAMES_MAX: usize = 256;
@@ -76,6 +78,22 @@ impl Context {
             targeting_key: (!key.is_empty()).then(|| Attribute::One(Scalar::text(key))),
             attributes: flattening.attributes,
         })
+    }
+
+    /// What tells this context from every other one, so that it can be
+    /// recognised without being kept: the same for contexts that flatten to
+    /// the same attributes, however they were nested and ordered.
+    pub fn fingerprint(&self) -> [u8; HASH_BYTES] {
+        let mut hash = Sha256::new();
+        let targeting_key = self.targeting_key.iter().map(|key| ("", key));
+        let attributes: BTreeMap<_, _> = self.attributes.iter().collect();
+        let attributes = attributes.into_iter().map(|(name, value)| (&**name, value));
+        hash.update([u8::from(self.targeting_key.is_some())]);
+        for (name, value) in targeting_key.chain(attributes) {
+            update_with_text(&mut hash, name);
+            value.update(&mut hash);
+        }
+        first_bytes(hash)
     }
 
     /// What a name reads: absent, or a value.

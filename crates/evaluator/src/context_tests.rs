@@ -201,3 +201,46 @@ fn each_limit_holds_at_its_edge() {
     assert_eq!(key(TARGETING_KEY_BYTES_MAX), None);
     assert_eq!(key(TARGETING_KEY_BYTES_MAX + 1), Some(TargetingKeyTooLong));
 }
+
+#[test]
+fn a_fingerprint_names_what_was_flattened_and_not_how_it_was_written() {
+    let nested = [(
+        "user",
+        object(&[("plan", text("pro")), ("age", number(7.0))]),
+    )];
+    let dotted = [
+        ("user.age", number(7.0)),
+        ("user.plan", text("pro")),
+        ("nothing", Value::default()),
+    ];
+    let fingerprint = |fields: &[(&str, Value)]| flatten(fields).unwrap().fingerprint();
+    assert_eq!(fingerprint(&nested), fingerprint(&dotted));
+    let contexts: [&[(&str, Value)]; 12] = [
+        &[],
+        &[("a", text("b"))],
+        &[("b", text("a"))],
+        &[("ab", text(""))],
+        &[("a", text("1"))],
+        &[("a", number(1.0))],
+        &[("a", Kind::BoolValue(true).into())],
+        &[("a", list(vec![]))],
+        &[("a", list(vec![text("b")]))],
+        &[("a", list(vec![text("b"), text("c")]))],
+        &[("a", list(vec![text("b")])), ("c", text(""))],
+        &[("a", text("b")), ("c", text("d"))],
+    ];
+    let mut fingerprints: Vec<_> = contexts.into_iter().map(fingerprint).collect();
+    let keyed = |key: &str| {
+        let context = EvaluationContext {
+            targeting_key: key.to_owned(),
+            attributes: None,
+        };
+        Context::new(&context).unwrap().fingerprint()
+    };
+    fingerprints.extend([keyed("a"), keyed("b")]);
+    fingerprints.push(fingerprint(&[("", text("a"))]));
+    fingerprints.push(fingerprint(&[("targetingKey", text("a"))]));
+    fingerprints.sort_unstable();
+    assert_eq!(keyed(""), fingerprint(&[]));
+    assert!(fingerprints.windows(2).all(|pair| pair[0] != pair[1]));
+}

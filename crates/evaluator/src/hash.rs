@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 /// Bytes of an item digest, of the combination, and of a state hash.
 pub const HASH_BYTES: usize = 16;
 
-/// The XOR over the digests of a set of items. Starts as zeros.
+/// The XOR over the digests of a set of things, items above all. Starts as
+/// zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Digest([u8; HASH_BYTES]);
 
@@ -30,6 +31,17 @@ impl Digest {
         hash.update([0, low_byte(item.level.to_be_bytes())]);
         hash.update(&item.body);
         Self(first_bytes(hash))
+    }
+
+    /// The digest of one encoded evaluation, or of anything else that is
+    /// compared as bytes: their SHA-256's first 16 bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(first_bytes(Sha256::new_with_prefix(bytes)))
+    }
+
+    /// The bytes that are compared.
+    pub const fn to_bytes(self) -> [u8; HASH_BYTES] {
+        self.0
     }
 
     /// Adds an item, or takes it away again: XOR is its own inverse.
@@ -62,7 +74,7 @@ fn low_byte([.., low]: [u8; 4]) -> u8 {
     low
 }
 
-fn first_bytes(hash: Sha256) -> [u8; HASH_BYTES] {
+pub(crate) fn first_bytes(hash: Sha256) -> [u8; HASH_BYTES] {
     let whole: [u8; 32] = hash.finalize().into();
     let mut first = [0; HASH_BYTES];
     for (to, from) in first.iter_mut().zip(whole) {

@@ -6,7 +6,7 @@
 //! | messages of a stream become a verified ruleset | [`receiver`] |
 //! | which is items at one position, with a hash | [`state`], [`hash`] |
 //! | it is compiled, item by item | `ruleset`, `flag`, `segment`, `condition`, `operators` |
-//! | and linked: who names whom, who is not understood | `link` |
+//! | and linked: who names whom, who is not understood, whom a change touches | `link`, `difference` |
 //! | a context is flattened, its limits checked | [`context`], `attribute` |
 //! | and a flag evaluated, step by step | `evaluate`, [`bucket`] |
 //! | which can be told | `trace`, [`explain`] |
@@ -32,6 +32,7 @@ mod attribute;
 pub mod bucket;
 mod condition;
 pub mod context;
+mod difference;
 mod evaluate;
 pub mod explain;
 mod flag;

@@ -49,6 +49,17 @@ pub(crate) fn link_prerequisites(
     flag.prerequisites().map(place).collect()
 }
 
+/// The flags that have a flag as a prerequisite, by its place.
+pub(crate) fn dependants(slots: &[Slot]) -> BTreeMap<SlotIndex, Vec<SlotIndex>> {
+    let mut dependants: BTreeMap<SlotIndex, Vec<SlotIndex>> = BTreeMap::new();
+    for (index, slot) in slots.iter().enumerate() {
+        for prerequisite in slot.prerequisites.iter().flatten() {
+            dependants.entry(*prerequisite).or_default().push(index);
+        }
+    }
+    dependants
+}
+
 /// Why flags are not understood, by their places.
 pub(crate) struct Problems(Vec<Option<Arc<str>>>);
 
@@ -78,13 +89,10 @@ impl Problems {
     /// What is never settled is on a cycle, or depends on one. Without
     /// recursion, as chains may be long.
     pub(crate) fn spread(&mut self, slots: &[Slot]) {
+        let dependants = dependants(slots);
         let mut unsettled: BTreeMap<SlotIndex, usize> = BTreeMap::new();
-        let mut dependants: BTreeMap<SlotIndex, Vec<SlotIndex>> = BTreeMap::new();
-        for (index, slot) in slots.iter().enumerate() {
-            for prerequisite in slot.prerequisites.iter().flatten() {
-                *unsettled.entry(index).or_default() += 1;
-                dependants.entry(*prerequisite).or_default().push(index);
-            }
+        for dependant in dependants.values().flatten() {
+            *unsettled.entry(*dependant).or_default() += 1;
         }
         let mut settled: Vec<SlotIndex> = dependants
             .keys()

@@ -98,30 +98,12 @@ impl Ruleset {
         self.slot(self.find(flag_key)?)?.problem.as_deref()
     }
 
-    /// Whether a flag may evaluate otherwise than in an older ruleset: it is
-    /// new, has other content, or depends on something that has. False for a
-    /// flag that neither has.
-    pub fn may_differ(&self, older: &Self, flag_key: &str) -> bool {
-        let mut checked = std::collections::HashSet::new();
-        let mut to_check = vec![flag_key];
-        while let Some(key) = to_check.pop() {
-            if !checked.insert(key) {
-                continue;
-            }
-            match (self.slot_of(key), older.slot_of(key)) {
-                (None, None) => {}
-                (Some(new), Some(old)) if new.is_same(old) => {
-                    let prerequisites = new.definition.prerequisites();
-                    to_check.extend(prerequisites.map(|it| &*it.flag_key));
-                }
-                _ => return true,
-            }
-        }
-        false
-    }
-
     pub(crate) fn find(&self, flag_key: &str) -> Option<SlotIndex> {
         self.by_key.get(flag_key).copied()
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
     pub(crate) fn slot(&self, index: SlotIndex) -> Option<&Slot> {
@@ -195,20 +177,6 @@ impl Ruleset {
                 .map(|(place, flag)| (flag.key.clone(), place))
                 .collect(),
         )
-    }
-}
-
-impl Slot {
-    /// Whether the flag and its segments are the same; prerequisites apart.
-    fn is_same(&self, older: &Self) -> bool {
-        let same_segment = |pair: (&Option<Arc<Segment>>, &Option<Arc<Segment>>)| match pair {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
-            _ => false,
-        };
-        Arc::ptr_eq(&self.definition, &older.definition)
-            && self.problem == older.problem
-            && self.segments.iter().zip(&older.segments).all(same_segment)
     }
 }
 

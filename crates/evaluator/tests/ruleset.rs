@@ -233,7 +233,7 @@ fn conditions_that_are_nested_too_deeply_are_not_understood() {
 }
 
 #[test]
-fn only_what_depends_on_a_change_may_differ() {
+fn a_change_touches_only_what_depends_on_it() {
     let before = state([
         item(ItemKind::Flag, "base", &flag("base")),
         item(ItemKind::Flag, "child", &needs("child", &["base"])),
@@ -257,19 +257,10 @@ fn only_what_depends_on_a_change_may_differ() {
     };
     let differing = |upserted: Vec<Arc<Item>>, removed: &[ItemKey]| {
         let after = compiled.recompile(&before.apply(position, upserted, removed));
-        let keys = [
-            "base",
-            "child",
-            "grandchild",
-            "segmented",
-            "waiting",
-            "other",
-            "new",
-        ];
-        let differ = keys
-            .into_iter()
-            .filter(|key| after.may_differ(&compiled, key));
-        differ.collect::<Vec<_>>()
+        let keys = after.changed_since(&compiled);
+        // What is gone in one direction is new in the other.
+        assert_eq!(compiled.changed_since(&after), keys);
+        keys.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let off = Flag {
         enabled: false,
@@ -288,11 +279,55 @@ fn only_what_depends_on_a_change_may_differ() {
     };
     assert_eq!(differing(vec![], &[gone]), ["child", "grandchild"]);
     let new = item(ItemKind::Flag, "new", &flag("new"));
-    assert_eq!(differing(vec![new], &[]), ["waiting", "new"]);
+    assert_eq!(differing(vec![new], &[]), ["new", "waiting"]);
     let segment = Segment {
         key: "s".into(),
         ..Segment::default()
     };
     let segment = item(ItemKind::Segment, "s", &segment);
     assert_eq!(differing(vec![segment], &[]), ["segmented"]);
+}
+
+#[test]
+fn a_part_of_a_segment_touches_who_asks_for_the_segment_and_their_dependants() {
+    let part = |included: &[&str]| {
+        let part = SegmentPart {
+            included: included.iter().map(ToString::to_string).collect(),
+            excluded: Vec::new(),
+        };
+        item(ItemKind::SegmentPart, "long/00", &part)
+    };
+    let segment = |key: &str| Segment {
+        key: key.to_owned(),
+        ..Segment::default()
+    };
+    let before = state([
+        item(ItemKind::Segment, "long", &segment("long")),
+        item(ItemKind::Segment, "short", &segment("short")),
+        part(&["alice"]),
+        item(ItemKind::Flag, "asks", &asks("asks", in_segment("long"))),
+        item(ItemKind::Flag, "child", &needs("child", &["asks"])),
+        item(ItemKind::Flag, "other", &asks("other", in_segment("short"))),
+    ]);
+    let compiled = Ruleset::compile(&before);
+    let position = Position {
+        epoch: 1,
+        revision: 2,
+    };
+    let after = before.apply(position, vec![part(&["alice", "bob"])], &[]);
+    let changed = compiled.recompile(&after).changed_since(&compiled);
+    assert_eq!(
+        changed.iter().map(|key| &**key).collect::<Vec<_>>(),
+        ["asks", "child"]
+    );
+    // A new revision of everything, without other content, is no change.
+    let again = before.apply(position, before.items().cloned().collect(), &[]);
+    assert!(
+        compiled
+            .recompile(&again)
+            .changed_since(&compiled)
+            .is_empty()
+    );
+    // Compiled independently: nothing is known to be the same.
+    assert_eq!(Ruleset::compile(&before).changed_since(&compiled).len(), 3);
 }
