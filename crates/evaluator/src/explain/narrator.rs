@@ -254,7 +254,7 @@ fn bucket(
     bucketed: Option<Bucketed<'_>>,
 ) -> BucketExplanation {
     let burgee = message::Hash::Burgee.into();
-    let unset = message::Hash::Unspecified.into();
+    let unset: i32 = message::Hash::Unspecified.into();
     BucketExplanation {
         bucket_by: bucket_by.to_vec(),
         hash: if hash == unset { burgee } else { hash },
