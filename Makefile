@@ -5,12 +5,15 @@ DATA_DIR ?= .burgee
 CASES ?= tests/conformance
 export CASES
 
+# A package outside of the workspace, as its Cargo.toml explains.
+BENCHMARKS := --manifest-path crates/evaluator/benchmarks/Cargo.toml --target-dir target
+
 # The queries are described in .sqlx/, so that no build needs a database.
 export SQLX_OFFLINE := true
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test setup fmt lint layers proto proto-release generate sqlx conformance load ci clean
+.PHONY: help dev test setup fmt lint layers bench proto proto-release generate sqlx conformance load ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +37,7 @@ lint: layers ## Check format, lints, and who depends on whom
 	@scripts/setup.sh components
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo check --all-targets $(BENCHMARKS)
 
 # The rules that a graph of the whole workspace cannot show: in it, features are those
 # of everybody together.
@@ -59,6 +63,9 @@ sqlx: ## Describe the server's queries anew, in .sqlx/
 
 conformance: ## Evaluate the conformance cases of a folder (CASES=tests/conformance)
 	@cargo run --quiet --package burgee-evaluator --example conformance -- "$$CASES"
+
+bench: ## Measure the evaluator beside the published engines of others
+	cargo bench $(BENCHMARKS) -- --quiet
 
 load: ## Measure Burgee on this machine, in a release build (WHAT=delivery, ...)
 	@scripts/setup.sh postgres

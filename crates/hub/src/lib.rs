@@ -9,8 +9,7 @@
 //! | an environment, and its latest state | `environment`, `state`, `tombstones` |
 //! | messages as bytes, made once | `encoding` |
 //! | who may do what | [`credential`], `keys`, `lookups`, `authentication` |
-//! | what any stream does | `opening`, `follower`, `pace` |
-//! | SyncService | `sync`, `ruleset_stream`, `environments_stream` |
+//! | SyncService | `sync`, `ruleset_stream`, `environments_stream`, `pace` |
 //! | EvaluationService | `evaluation`, `deadline` |
 //! | what ends or idles | `streams`, `maintenance` |
 //!
@@ -26,12 +25,10 @@ mod encoding;
 mod environment;
 mod environments_stream;
 mod evaluation;
-mod follower;
 mod hub;
 mod keys;
 mod lookups;
 mod maintenance;
-mod opening;
 mod pace;
 mod refused;
 mod ruleset_stream;
