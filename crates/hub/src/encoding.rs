@@ -164,8 +164,8 @@ pub(crate) fn behind(ruleset: &RulesetState, now: SystemTime) -> Bytes {
 }
 
 /// The stream ends.
-pub(crate) fn goodbye(ruleset: &RulesetState, reason: GoodbyeReason, after: Duration) -> Bytes {
-    partial(ruleset, Payload::Goodbye(farewell(reason, after)))
+pub(crate) fn goodbye(ruleset: &RulesetState, goodbye: Goodbye) -> Bytes {
+    partial(ruleset, Payload::Goodbye(goodbye))
 }
 
 /// The message that says why a stream ends.

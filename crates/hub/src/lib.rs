@@ -9,7 +9,8 @@
 //! | an environment, and its latest state | `environment`, `state`, `tombstones` |
 //! | messages as bytes, made once | `encoding` |
 //! | who may do what | [`credential`], `keys`, `lookups`, `authentication` |
-//! | SyncService | `sync`, `ruleset_stream`, `environments_stream`, `pace` |
+//! | what any stream does | `opening`, `follower`, `pace` |
+//! | SyncService | `sync`, `ruleset_stream`, `environments_stream` |
 //! | EvaluationService | `evaluation`, `deadline` |
 //! | what ends or idles | `streams`, `maintenance` |
 //!
@@ -25,10 +26,12 @@ mod encoding;
 mod environment;
 mod environments_stream;
 mod evaluation;
+mod follower;
 mod hub;
 mod keys;
 mod lookups;
 mod maintenance;
+mod opening;
 mod pace;
 mod refused;
 mod ruleset_stream;

@@ -13,6 +13,7 @@ use futures_core::Stream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 use crate::keys::KeyHash;
 use crate::refused::Refused;
@@ -25,6 +26,9 @@ const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// nothing is not polled, and cannot end by itself.
 #[derive(Clone, Debug)]
 pub struct CloseConnection(pub CancellationToken);
+
+/// A stream of a service.
+pub(crate) type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The open streams.
 #[derive(Default)]

@@ -1,6 +1,5 @@
 //! SyncService: rulesets for whoever evaluates locally.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use burgee_proto::sync::v1::encoded::sync_service_server::SyncService;
@@ -9,16 +8,16 @@ use burgee_proto::sync::v1::{
 };
 use burgee_proto::types::v1::{AccessKeyKind, Position};
 use bytes::Bytes;
-use futures_core::Stream;
-use tonic::{Extensions, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
-use crate::authentication::{Caller, Scope};
+use crate::authentication::Scope;
 use crate::core::Core;
 use crate::deadline::deadline;
 use crate::environments_stream;
+use crate::follower::{self, Opening};
 use crate::refused::Refused;
-use crate::ruleset_stream::{self, Opening};
-use crate::streams::{CloseConnection, Registration};
+use crate::ruleset_stream::RulesetTopic;
+use crate::streams::BoxStream;
 
 /// The service.
 pub(crate) struct SyncApi {
@@ -32,8 +31,6 @@ struct RulesetQuery {
     min_position: Option<Position>,
     finite: bool,
 }
-
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl SyncApi {
     pub(crate) fn new(core: Arc<Core>) -> Self {
@@ -51,26 +48,17 @@ impl SyncApi {
         let caller = core.authenticate(request.metadata()).await?;
         caller.may_sync()?;
         let uid = Core::named_environment(&caller, &query.environment)?;
-        // Before it is loaded, so that a key loads nothing that it does not
-        // open; and after, when the environment speaks for itself.
-        core.check_open(&caller, &uid)?;
-        let attached = core.attach(&uid).await?;
-        core.check_open(&caller, &uid)?;
+        let attached = core.enter(&caller, &uid).await?;
         core.wait_for(attached.environment(), query.min_position, until)
             .await?;
-        let registration = self.register(&caller, Some(uid.clone()), request.extensions())?;
-        if attached.environment().is_closed() {
-            // Deleted in between: nobody would tell the stream.
-            return Err(Refused::EnvironmentNotFound(uid.to_string()));
-        }
+        let with_access_keys = caller.kind() == AccessKeyKind::Relay;
         let opening = Opening {
-            registration,
+            registration: core.register_in(&attached, &caller, request.extensions())?,
             attached,
-            resume_token: query.resume_token,
-            with_access_keys: caller.kind() == AccessKeyKind::Relay,
+            topic: RulesetTopic::new(query.resume_token, with_access_keys),
             finite: query.finite,
         };
-        Ok(Box::pin(ruleset_stream::open(core.clone(), opening)))
+        Ok(Box::pin(follower::open(core.clone(), opening)))
     }
 
     async fn environments(
@@ -92,24 +80,9 @@ impl SyncApi {
             Scope::Ended => return Err(Refused::CredentialInvalid),
             Scope::Unknown => return Err(Refused::NotCurrent("the key cannot be checked now")),
         };
-        let registration = self.register(&caller, None, request.extensions())?;
+        let registration = core.register(&caller, None, request.extensions())?;
         let stream = environments_stream::open(core.clone(), registration, keys_changed, current);
         Ok(Box::pin(stream))
-    }
-
-    fn register(
-        &self,
-        caller: &Caller,
-        environment: Option<Arc<str>>,
-        extensions: &Extensions,
-    ) -> Result<Registration, Refused> {
-        let close = extensions.get::<CloseConnection>().cloned();
-        let per_key_max = self.core.config.streams_per_key_max;
-        let registration =
-            (self.core.streams).register(caller.hash, environment, close, per_key_max)?;
-        // Again, now that a drain would find the stream.
-        self.core.check_draining()?;
-        Ok(registration)
     }
 }
 
