@@ -1,10 +1,20 @@
-//! May they: the method table, and the proof that it was asked.
+//! May they: permissions, roles, the method table, and the proof that it was asked.
+
+mod grants;
+mod methods;
+mod permission;
+mod role;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::error::Error;
+
+pub use grants::{Grants, Place};
+pub use methods::{Level, METHODS, Rule, rule};
+pub use permission::{Permission, Permissions};
+pub use role::BuiltIn;
 
 /// Who is calling, put into a request's extensions by the authentication layer.
 #[derive(Debug, Clone)]
@@ -13,243 +23,8 @@ pub struct Principal {
     pub organization: Uuid,
     /// What history calls it, such as `serviceAccounts/admin`.
     pub actor: String,
-    /// What it may do.
-    pub role: Role,
-}
-
-/// What a principal may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Everything in its organization.
-    Owner,
-}
-
-impl Role {
-    /// The role as it is stored.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        (text == "owner").then_some(Self::Owner)
-    }
-
-    fn allows(self, _permission: &str) -> bool {
-        match self {
-            Self::Owner => true,
-        }
-    }
-}
-
-/// Who may call a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// Whoever has the permission in their organization.
-    Permission(&'static str),
-    /// Whoever has a key of the data plane: the hub checks it.
-    DataPlane,
-    /// Anybody: health and reflection.
-    Public,
-}
-
-/// Every method, and who may call it. One that is not here is refused.
-pub const METHODS: &[(&str, Rule)] = &[
-    (
-        "/burgee.admin.v1.ProjectService/GetProject",
-        Rule::Permission("project.read"),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/ListProjects",
-        Rule::Permission("project.read"),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/CreateProject",
-        Rule::Permission("project.create"),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/UpdateProject",
-        Rule::Permission("project.update"),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/DeleteProject",
-        Rule::Permission("project.delete"),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/GetEnvironment",
-        Rule::Permission("environment.read"),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/ListEnvironments",
-        Rule::Permission("environment.read"),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/CreateEnvironment",
-        Rule::Permission("environment.create"),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/UpdateEnvironment",
-        Rule::Permission("environment.update"),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/DeleteEnvironment",
-        Rule::Permission("environment.delete"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/GetFlag",
-        Rule::Permission("flag.read"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/ListFlags",
-        Rule::Permission("flag.read"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/CreateFlag",
-        Rule::Permission("flag.create"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/UpdateFlag",
-        Rule::Permission("flag.update"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/DeleteFlag",
-        Rule::Permission("flag.delete"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/ArchiveFlag",
-        Rule::Permission("flag.archive"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/RestoreFlag",
-        Rule::Permission("flag.archive"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/GetFlagConfig",
-        Rule::Permission("flag.read"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/UpdateFlagConfig",
-        Rule::Permission("flagConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/SetFlagEnabled",
-        Rule::Permission("flagConfig.setEnabled"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/SetRollout",
-        Rule::Permission("flagConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/RerandomizeRollout",
-        Rule::Permission("flagConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/AddTargetKeys",
-        Rule::Permission("flagConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/RemoveTargetKeys",
-        Rule::Permission("flagConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/EvaluateFlags",
-        Rule::Permission("flag.read"),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/ExplainFlag",
-        Rule::Permission("flag.read"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/GetSegment",
-        Rule::Permission("segment.read"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/ListSegments",
-        Rule::Permission("segment.read"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/CreateSegment",
-        Rule::Permission("segment.create"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/UpdateSegment",
-        Rule::Permission("segment.update"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/DeleteSegment",
-        Rule::Permission("segment.delete"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/GetSegmentConfig",
-        Rule::Permission("segment.read"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/UpdateSegmentConfig",
-        Rule::Permission("segmentConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/ListSegmentKeys",
-        Rule::Permission("segment.read"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/AddSegmentKeys",
-        Rule::Permission("segmentConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/RemoveSegmentKeys",
-        Rule::Permission("segmentConfig.update"),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/GetApiKey",
-        Rule::Permission("apiKey.read"),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/ListApiKeys",
-        Rule::Permission("apiKey.read"),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/CreateApiKey",
-        Rule::Permission("apiKey.create"),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/UpdateApiKey",
-        Rule::Permission("apiKey.update"),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/RotateApiKey",
-        Rule::Permission("apiKey.create"),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/RevokeApiKey",
-        Rule::Permission("apiKey.revoke"),
-    ),
-    ("/burgee.sync.v1.SyncService/WatchRuleset", Rule::DataPlane),
-    ("/burgee.sync.v1.SyncService/GetRuleset", Rule::DataPlane),
-    (
-        "/burgee.sync.v1.SyncService/WatchEnvironments",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.evaluation.v1.EvaluationService/Evaluate",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.evaluation.v1.EvaluationService/EvaluateAll",
-        Rule::DataPlane,
-    ),
-    ("/grpc.health.v1.Health/Check", Rule::Public),
-    ("/grpc.health.v1.Health/List", Rule::Public),
-    ("/grpc.health.v1.Health/Watch", Rule::Public),
-    (
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        Rule::Public,
-    ),
-    (
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        Rule::Public,
-    ),
-];
-
-/// Who may call a method, given as `/package.Service/Method`.
-#[must_use]
-pub fn rule(method: &str) -> Option<(&'static str, Rule)> {
-    METHODS.iter().find(|(name, _)| *name == method).copied()
+    /// What it may do, and where.
+    pub grants: Grants,
 }
 
 /// What the authentication layer found out about a call.
@@ -260,11 +35,15 @@ pub struct Caller {
     /// Which method, as `/package.Service/Method`.
     pub method: &'static str,
     /// What it takes.
-    pub permission: &'static str,
+    pub permission: Permission,
+    /// Where that must be held.
+    pub level: Level,
 }
 
-/// Proof that the caller may do what the method does. Only [`authorize`] makes
-/// it; reading and changing demand it.
+/// Proof that the caller may do what the method does, at least somewhere. Only
+/// [`authorize`] makes it; reading and changing demand it. Whoever finds the project or
+/// environment that a call names asks [`Authorized::demand`] for that place, so that what is
+/// absent and what is not allowed are told apart within an organization alone.
 #[derive(Debug, Clone)]
 pub struct Authorized {
     caller: Caller,
@@ -288,9 +67,46 @@ impl Authorized {
     pub fn method(&self) -> &'static str {
         self.caller.method
     }
+
+    /// Whether the caller may do what the method does at a place.
+    #[must_use]
+    pub fn allows(&self, place: Place<'_>) -> bool {
+        let grants = &self.caller.principal.grants;
+        grants.allow(self.caller.permission, place)
+    }
+
+    /// As [`Authorized::allows`].
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`].
+    pub fn demand(&self, place: Place<'_>) -> Result<(), Error> {
+        if self.allows(place) {
+            return Ok(());
+        }
+        Err(Error::PermissionDenied {
+            permission: self.caller.permission.name(),
+        })
+    }
+
+    /// The keys of the projects in which the caller may do what the method does. None: in
+    /// every one.
+    #[must_use]
+    pub fn projects(&self) -> Option<Vec<String>> {
+        let grants = &self.caller.principal.grants;
+        grants.projects(self.caller.permission)
+    }
+
+    /// The keys of a project's environments in which the caller may do what the method does.
+    /// None: in every one.
+    #[must_use]
+    pub fn environments(&self, project: &str) -> Option<Vec<String>> {
+        let grants = &self.caller.principal.grants;
+        grants.environments(self.caller.permission, project)
+    }
 }
 
-/// Whether the caller may do what the method does.
+/// Whether the caller may do what the method does: in the organization if that is the
+/// method's level, else anywhere at all, with [`Authorized::demand`] to follow.
 ///
 /// # Errors
 /// [`Error::CredentialMissing`] if nobody was recognised,
@@ -300,14 +116,17 @@ pub fn authorize<T>(request: &tonic::Request<T>) -> Result<Authorized, Error> {
         .extensions()
         .get::<Caller>()
         .ok_or(Error::CredentialMissing)?;
-    if !caller.principal.role.allows(caller.permission) {
+    let authorized = Authorized {
+        caller: caller.clone(),
+    };
+    if caller.level == Level::Organization {
+        authorized.demand(Place::Organization)?;
+    } else if !caller.principal.grants.allow_anywhere(caller.permission) {
         return Err(Error::PermissionDenied {
-            permission: caller.permission,
+            permission: caller.permission.name(),
         });
     }
-    Ok(Authorized {
-        caller: caller.clone(),
-    })
+    Ok(authorized)
 }
 
 /// Proof for what the server itself does at start, in the name of `actor`.
@@ -318,31 +137,12 @@ pub fn authorize_start_up(organization: Uuid, actor: &str, method: &'static str)
             principal: Arc::new(Principal {
                 organization,
                 actor: actor.to_owned(),
-                role: Role::Owner,
+                grants: Grants::everything(),
             }),
             method,
-            permission: "",
+            // Everything is granted, so any will do.
+            permission: Permission::ProjectRead,
+            level: Level::Organization,
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::descriptors::Descriptors;
-
-    #[test]
-    fn every_method_of_the_contract_has_one_row_and_no_other_has() {
-        let contract: BTreeSet<String> = Descriptors::load().unwrap().methods().collect();
-        let rows: BTreeSet<String> = METHODS
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .filter(|name| !name.starts_with("/grpc."))
-            .collect();
-        assert_eq!(contract, rows);
-        let names: BTreeSet<&str> = METHODS.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names.len(), METHODS.len(), "a method has two rows");
     }
 }

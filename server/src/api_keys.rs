@@ -155,11 +155,13 @@ impl Change {
     /// Reads a key of the caller's organization.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], [`Error::PermissionDenied`].
     pub async fn load_key(&mut self, name: ApiKeyName) -> Result<KeyEntry, Error> {
         let organization = self.authorized.organization();
         let mut keys = store::read(self.connection(), organization, &[name.uid]).await?;
-        keys.pop().ok_or_else(|| Error::not_found(name))
+        let key = keys.pop().ok_or_else(|| Error::not_found(name))?;
+        environments::demand(&self.authorized, &key.opened)?;
+        Ok(key)
     }
 
     /// Locks the environments of keys, writes the keys that differ, ships them,

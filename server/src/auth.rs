@@ -50,13 +50,14 @@ async fn recognise(
     };
     match rule {
         Rule::Public | Rule::DataPlane => Ok(None),
-        Rule::Permission(permission) => {
+        Rule::Permission(permission, level) => {
             let hash = token_hash(headers)?;
             let principal = tokens.principal(&hash).await?;
             Ok(Some(Caller {
                 principal,
                 method,
                 permission,
+                level,
             }))
         }
     }

@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgPool};
 use uuid::Uuid;
 
-use crate::access::authorize_start_up;
+use crate::access::{BuiltIn, authorize_start_up};
 use crate::app::{self, App};
 use crate::change;
 use crate::config::Database;
@@ -175,11 +175,18 @@ pub async fn ensure_organization(pool: &PgPool) -> Result<Uuid, Error> {
             .fetch_one(pool)
             .await?;
     sqlx::query!(
-        "insert into service_accounts (id, organization_id, key, role)
-         values (gen_random_uuid(), $1, $2, 'owner')
-         on conflict (organization_id, key) do nothing",
+        "with account as (
+             insert into service_accounts (id, organization_id, key)
+             values (gen_random_uuid(), $1, $2)
+             on conflict (organization_id, key) do nothing
+             returning id
+         )
+         insert into role_bindings (id, organization_id, service_account_id, role, created_by)
+         select gen_random_uuid(), $1, id, $3, $4 from account",
         organization,
         ADMIN,
+        BuiltIn::Owner.key(),
+        ACTOR,
     )
     .execute(pool)
     .await?;

@@ -24,7 +24,8 @@ use crate::texts::Violations;
 /// the caller's organization.
 ///
 /// # Errors
-/// Those of the database.
+/// [`Error::PermissionDenied`] if the caller may not do there what the method does; those of
+/// the database.
 pub async fn id(
     connection: &mut PgConnection,
     authorized: &Authorized,
@@ -39,6 +40,9 @@ pub async fn id(
     )
     .fetch_optional(connection)
     .await?;
+    if row.is_some() {
+        authorized.demand(name.place())?;
+    }
     Ok(row.map(|row| (row.project_id, row.id)))
 }
 
@@ -63,6 +67,7 @@ async fn read(
     .fetch_optional(connection)
     .await?
     .ok_or_else(|| Error::not_found(name))?;
+    authorized.demand(name.place())?;
     let stored = Stored {
         id: row.id,
         environment: None,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
+use crate::access::Place;
 use crate::error::Error;
 
 /// The longest key of a project or environment, in bytes.
@@ -169,6 +170,12 @@ impl ProjectName {
         Ok(Self { project })
     }
 
+    /// Where it is, for asking what is allowed there.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place::Project(&self.project)
+    }
+
     /// One of its environments.
     #[must_use]
     pub fn environment(&self, key: &str) -> EnvironmentName {
@@ -209,6 +216,12 @@ impl EnvironmentName {
             project,
             environment,
         })
+    }
+
+    /// Where it is, for asking what is allowed there.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place::Environment(&self.project, &self.environment)
     }
 
     /// The project it belongs to.

@@ -23,7 +23,8 @@ use crate::texts::Violations;
 /// The project's uid, if it is in the caller's organization.
 ///
 /// # Errors
-/// Those of the database.
+/// [`Error::PermissionDenied`] if the caller may not do there what the method does; those of
+/// the database.
 pub async fn id(
     connection: &mut PgConnection,
     authorized: &Authorized,
@@ -36,6 +37,9 @@ pub async fn id(
     )
     .fetch_optional(connection)
     .await?;
+    if id.is_some() {
+        authorized.demand(name.place())?;
+    }
     Ok(id)
 }
 
@@ -54,6 +58,7 @@ async fn read(
     .fetch_optional(connection)
     .await?
     .ok_or_else(|| Error::not_found(name))?;
+    authorized.demand(name.place())?;
     Ok(Stored {
         id: row.id,
         environment: None,

@@ -10,7 +10,7 @@ use sqlx::types::time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::{KeyEntry, show, store};
+use super::{KeyEntry, environments, show, store};
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::page::Page;
 /// Gives one key, without its secret.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`], [`Error::PermissionDenied`].
 pub async fn get_api_key(
     app: &App,
     authorized: &Authorized,
@@ -29,14 +29,15 @@ pub async fn get_api_key(
     let name = ApiKeyName::parse("name", &request.name)?;
     let mut connection = app.pools.read.acquire().await?;
     let mut keys = store::read(&mut connection, authorized.organization(), &[name.uid]).await?;
-    let api_key = keys.pop().and_then(|entry| stored(&entry));
-    let api_key = api_key.ok_or_else(|| Error::not_found(name))?;
+    let entry = keys.pop().ok_or_else(|| Error::not_found(name))?;
+    environments::demand(authorized, &entry.opened)?;
+    let api_key = stored(&entry).ok_or_else(|| Error::not_found(name))?;
     Ok(GetApiKeyResponse {
         api_key: Some(api_key),
     })
 }
 
-/// Lists keys, oldest first, without their secrets.
+/// Lists the keys that the caller may see, oldest first, without their secrets.
 ///
 /// # Errors
 /// [`Error::NotFound`] for the filter's environment, [`Error::Invalid`].
@@ -53,10 +54,11 @@ pub async fn list_api_keys(
     let page = Page::parse(request.page_size, &request.page_token, &[&question])?;
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
-    let environment =
-        wanted_environment(&mut connection, organization, &filter.environment).await?;
+    let environment = wanted_environment(&mut connection, authorized, &filter.environment).await?;
+    let shown = environments::allowed(&mut connection, authorized).await?;
+    let environments = (environment, shown.as_deref());
     let mut places =
-        page_of_places(&mut connection, organization, &filter, environment, &page).await?;
+        page_of_places(&mut connection, organization, &filter, environments, &page).await?;
     let next_page_token = page.cut(&mut places, |(place, _)| place.clone());
     let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
     let keys = store::read(&mut connection, organization, &ids).await?;
@@ -72,23 +74,16 @@ fn stored(entry: &KeyEntry) -> Option<ApiKey> {
 
 async fn wanted_environment(
     connection: &mut PgConnection,
-    organization: Uuid,
+    authorized: &Authorized,
     name: &str,
 ) -> Result<Option<Uuid>, Error> {
     if name.is_empty() {
         return Ok(None);
     }
     let name = EnvironmentName::parse("filter.environment", name)?;
-    let id = sqlx::query_scalar!(
-        "select e.id from environments e join projects p on p.id = e.project_id
-         where p.organization_id = $1 and p.key = $2 and e.key = $3",
-        organization,
-        name.project,
-        name.environment,
-    )
-    .fetch_optional(connection)
-    .await?;
-    id.map(Some).ok_or_else(|| Error::not_found(name))
+    let found = crate::environments::id(connection, authorized, &name).await?;
+    let (_, id) = found.ok_or_else(|| Error::not_found(name))?;
+    Ok(Some(id))
 }
 
 /// Places (a time and a uid) and uids of one row more than the page has.
@@ -96,7 +91,7 @@ async fn page_of_places(
     connection: &mut PgConnection,
     organization: Uuid,
     filter: &ApiKeyFilter,
-    environment: Option<Uuid>,
+    (environment, shown): (Option<Uuid>, Option<&[Uuid]>),
     page: &Page,
 ) -> Result<Vec<(String, Uuid)>, Error> {
     let kind = (filter.kind() != AccessKeyKind::Unspecified).then_some(filter.kind() as i16);
@@ -110,6 +105,11 @@ async fn page_of_places(
                select from api_key_environments o
                where o.api_key_id = k.id and o.environment_id = $4))
            and ($5::timestamptz is null or (k.created_at, k.id) > ($5, $6))
+           and ($8::uuid[] is null or (
+               exists (select from api_key_environments o where o.api_key_id = k.id)
+               and not exists (
+                   select from api_key_environments o
+                   where o.api_key_id = k.id and o.environment_id <> all($8))))
          order by k.created_at, k.id
          limit $7",
         organization,
@@ -119,6 +119,7 @@ async fn page_of_places(
         after_time,
         after_id,
         page.rows(),
+        shown,
     )
     .fetch_all(connection)
     .await?;

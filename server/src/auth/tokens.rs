@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::cache::Cache;
-use crate::access::{Principal, Role};
+use crate::access::{BuiltIn, Grants, Permission, Permissions, Place, Principal};
 use crate::app::App;
 use crate::error::Error;
 
@@ -58,29 +58,56 @@ impl Tokens {
     }
 
     async fn look_up(&self, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
-        let row = sqlx::query!(
-            "select a.organization_id, a.key, a.role
-             from service_account_tokens t
-             join service_accounts a on a.id = t.service_account_id
-             where t.hash = $1
-               and t.revoked_at is null
-               and (t.expires_at is null or t.expires_at > clock_timestamp())
-               and (not t.dev or $2)",
+        // One row for each role that the account has, and at least one.
+        let rows = sqlx::query!(
+            r#"select a.organization_id, a.key, b.role as "role?",
+                      r.permissions as "permissions?",
+                      p.key as "project?", e.key as "environment?"
+               from service_account_tokens t
+               join service_accounts a on a.id = t.service_account_id
+               left join role_bindings b on b.service_account_id = a.id
+               left join roles r on r.organization_id = a.organization_id and r.key = b.role
+               left join environments e on e.id = b.environment_id
+               left join projects p on p.id = coalesce(b.project_id, e.project_id)
+               where t.hash = $1
+                 and t.revoked_at is null
+                 and (t.expires_at is null or t.expires_at > clock_timestamp())
+                 and (not t.dev or $2)"#,
             hash.as_slice(),
             self.dev,
         )
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        row.map(|row| {
-            let role = Role::parse(&row.role);
-            let role =
-                role.ok_or_else(|| Error::internal(format!("unknown role {:?}", row.role)))?;
-            Ok(Arc::new(Principal {
-                organization: row.organization_id,
-                actor: format!("serviceAccounts/{}", row.key),
-                role,
-            }))
-        })
-        .transpose()
+        let Some(account) = rows.first() else {
+            return Ok(None);
+        };
+        let mut grants = Grants::default();
+        for row in &rows {
+            let place = match (&row.project, &row.environment) {
+                (Some(project), Some(environment)) => Place::Environment(project, environment),
+                (Some(project), None) => Place::Project(project),
+                (None, _) => Place::Organization,
+            };
+            let role = row.role.as_deref().unwrap_or_default();
+            grants.add(place, allowed_by(role, row.permissions.as_deref()));
+        }
+        Ok(Some(Arc::new(Principal {
+            organization: account.organization_id,
+            actor: format!("serviceAccounts/{}", account.key),
+            grants,
+        })))
+    }
+}
+
+/// What a role allows: one that every organization has, or else the permissions of one that
+/// this organization made. What a newer server stored and this one does not know allows
+/// nothing here.
+fn allowed_by(role: &str, permissions: Option<&[String]>) -> Permissions {
+    match BuiltIn::parse(role) {
+        Some(role) => role.permissions(),
+        None => {
+            let names = permissions.unwrap_or_default().iter();
+            names.filter_map(|name| Permission::parse(name)).collect()
+        }
     }
 }

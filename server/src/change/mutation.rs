@@ -188,6 +188,7 @@ async fn prepare<M: Mutation>(
     check_common(&common)?;
     let scope = message.scope()?;
     let start = async {
+        scope.check_access(&app, &authorized).await?;
         let turns = scope.turns(&app, authorized.organization()).await?;
         let turn = app.queues.wait(&turns).await?;
         Ok::<_, Error>((turn, app.begin().await?))

@@ -9,9 +9,11 @@ use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Head;
+use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::{EnvironmentName, ProjectName};
+use crate::{environments, projects};
 
 /// What a change may touch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,33 @@ pub(super) struct Locked {
 }
 
 impl Scope {
+    /// Whether the caller may do there what the method does. Before anything is waited for or
+    /// locked: who may not delays nobody.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`], or [`Error::NotFound`] if there is no such place.
+    pub(super) async fn check_access(
+        &self,
+        app: &App,
+        authorized: &Authorized,
+    ) -> Result<(), Error> {
+        match self {
+            // Checked with the method, or for each thing that is changed.
+            Self::Organization => Ok(()),
+            Self::Project(name) | Self::Environments(name) if !authorized.allows(name.place()) => {
+                let mut connection = app.pools.read.acquire().await?;
+                let found = projects::id(&mut connection, authorized, name).await?;
+                found.map(drop).ok_or_else(|| Error::not_found(name))
+            }
+            Self::Environment(name) if !authorized.allows(name.place()) => {
+                let mut connection = app.pools.read.acquire().await?;
+                let found = environments::id(&mut connection, authorized, name).await?;
+                found.map(drop).ok_or_else(|| Error::not_found(name))
+            }
+            Self::Project(_) | Self::Environments(_) | Self::Environment(_) => Ok(()),
+        }
+    }
+
     /// Where to queue before locking, in the order of locking.
     pub(super) async fn turns(&self, app: &App, organization: Uuid) -> Result<Vec<String>, Error> {
         let head = |name: &EnvironmentName| format!("{organization}/{name}");

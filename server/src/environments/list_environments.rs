@@ -32,7 +32,7 @@ pub async fn get_environment(
     })
 }
 
-/// Lists a project's environments, ordered by key.
+/// Lists those of a project's environments that the caller may see, ordered by key.
 ///
 /// # Errors
 /// [`Error::NotFound`] for the project, [`Error::Invalid`] for a bad page.
@@ -46,17 +46,19 @@ pub async fn list_environments(
     let mut connection = app.pools.read.acquire().await?;
     let project = projects::id(&mut connection, authorized, &name).await?;
     let project = project.ok_or_else(|| Error::not_found(&name))?;
+    let shown = authorized.environments(&name.project);
     let rows = sqlx::query!(
         "select e.id, e.version, e.body, e.changed_by, e.created_at, e.updated_at,
                 h.revision, d.epoch
          from environments e
          join environment_heads h on h.environment_id = e.id
          cross join deployment d
-         where e.project_id = $1 and e.key > $2
+         where e.project_id = $1 and e.key > $2 and ($4::text[] is null or e.key = any($4))
          order by e.key limit $3",
         project,
         page.after.as_deref().unwrap_or_default(),
         page.rows(),
+        shown.as_deref(),
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -164,6 +164,9 @@ async fn standing(
     )
     .fetch_optional(&mut *connection)
     .await?;
+    if row.is_some() {
+        authorized.demand(name.place())?;
+    }
     Ok(row.map(|row| Standing {
         environment: row.id,
         position: Position {

@@ -30,7 +30,7 @@ pub async fn get_project(
     })
 }
 
-/// Lists projects, ordered by key.
+/// Lists the projects that the caller may see, ordered by key.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a bad page.
@@ -40,13 +40,15 @@ pub async fn list_projects(
     request: ListProjectsRequest,
 ) -> Result<ListProjectsResponse, Error> {
     let page = Page::parse(request.page_size, &request.page_token, &["projects"])?;
+    let shown = authorized.projects();
     let rows = sqlx::query!(
         "select id, version, body, changed_by, created_at, updated_at from projects
-         where organization_id = $1 and key > $2
+         where organization_id = $1 and key > $2 and ($4::text[] is null or key = any($4))
          order by key limit $3",
         authorized.organization(),
         page.after.as_deref().unwrap_or_default(),
         page.rows(),
+        shown.as_deref(),
     )
     .fetch_all(&app.pools.read)
     .await?;

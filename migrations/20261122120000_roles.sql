@@ -1,0 +1,44 @@
+-- Who has which role where. Roles that every organization has are not stored.
+
+-- Roles that an organization made.
+create table roles (
+    id uuid primary key,
+    organization_id uuid not null references organizations,
+    key text collate "C" not null,
+    -- Names of permissions, as in `body`.
+    permissions text[] not null,
+    version bigint not null,
+    -- burgee.admin.v1.Role.
+    body bytea not null,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    changed_by text not null,
+    constraint roles_key unique (organization_id, key)
+);
+
+-- A role, and where it is held: in the organization, or in one project or
+-- environment, with which the binding ends.
+create table role_bindings (
+    id uuid primary key,
+    organization_id uuid not null references organizations,
+    service_account_id uuid not null references service_accounts on delete cascade,
+    -- The key of a role.
+    role text collate "C" not null,
+    project_id uuid references projects on delete cascade,
+    environment_id uuid references environments on delete cascade,
+    created_at timestamptz not null default now(),
+    created_by text not null,
+    check (project_id is null or environment_id is null),
+    constraint role_bindings_once unique nulls not distinct
+        (service_account_id, role, project_id, environment_id)
+);
+create index role_bindings_role on role_bindings (organization_id, role);
+create index role_bindings_project on role_bindings (project_id) where project_id is not null;
+create index role_bindings_environment on role_bindings (environment_id)
+    where environment_id is not null;
+
+insert into role_bindings (id, organization_id, service_account_id, role, created_by)
+select gen_random_uuid(), organization_id, id, role, 'burgee-server' from service_accounts;
+
+-- Replaced by the bindings before anything was released that reads it.
+alter table service_accounts drop column role;

@@ -1,0 +1,186 @@
+//! What a caller may do, and where.
+
+use std::collections::BTreeMap;
+
+use super::permission::{Permission, Permissions};
+
+/// Where something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// Above all projects.
+    Organization,
+    /// In a project, given by its key.
+    Project(&'a str),
+    /// In an environment, given by the keys of its project and itself.
+    Environment(&'a str, &'a str),
+}
+
+/// The permissions that roles give, by where they are bound. What holds in an organization
+/// holds in its projects, and what holds in a project holds in its environments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    organization: Permissions,
+    projects: BTreeMap<String, ProjectGrants>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct ProjectGrants {
+    project: Permissions,
+    environments: BTreeMap<String, Permissions>,
+}
+
+impl Grants {
+    /// Everything, everywhere.
+    #[must_use]
+    pub fn everything() -> Self {
+        let mut grants = Self::default();
+        grants.add(Place::Organization, Permissions::all());
+        grants
+    }
+
+    /// Adds what a role allows, where it is bound.
+    pub fn add(&mut self, place: Place<'_>, permissions: Permissions) {
+        let held = match place {
+            Place::Organization => &mut self.organization,
+            Place::Project(project) => {
+                &mut self.projects.entry(project.into()).or_default().project
+            }
+            Place::Environment(project, environment) => {
+                let project = self.projects.entry(project.into()).or_default();
+                project.environments.entry(environment.into()).or_default()
+            }
+        };
+        *held = held.union(permissions);
+    }
+
+    /// What is allowed somewhere.
+    #[must_use]
+    pub fn at(&self, place: Place<'_>) -> Permissions {
+        let in_project = |project: &str| {
+            let held = self.projects.get(project);
+            held.map_or(self.organization, |held| {
+                self.organization.union(held.project)
+            })
+        };
+        match place {
+            Place::Organization => self.organization,
+            Place::Project(project) => {
+                let environments = self.projects.get(project).into_iter();
+                let shown = environments
+                    .flat_map(|held| held.environments.values())
+                    .flat_map(|held| held.iter())
+                    .filter(|permission| permission.is_read());
+                in_project(project).union(shown.collect())
+            }
+            Place::Environment(project, environment) => {
+                let held = self.projects.get(project);
+                let held = held.and_then(|held| held.environments.get(environment));
+                in_project(project).union(held.copied().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Whether something is allowed somewhere.
+    #[must_use]
+    pub fn allow(&self, permission: Permission, place: Place<'_>) -> bool {
+        self.at(place).contains(permission)
+    }
+
+    /// Whether something is allowed anywhere at all.
+    #[must_use]
+    pub fn allow_anywhere(&self, permission: Permission) -> bool {
+        self.organization.contains(permission)
+            || self.projects.values().any(|held| {
+                let mut environments = held.environments.values();
+                held.project.contains(permission) || environments.any(|it| it.contains(permission))
+            })
+    }
+
+    /// The keys of the projects in which something is allowed. None: in every one.
+    #[must_use]
+    pub fn projects(&self, permission: Permission) -> Option<Vec<String>> {
+        if self.organization.contains(permission) {
+            return None;
+        }
+        let keys = self.projects.keys();
+        let allowed = keys.filter(|key| self.allow(permission, Place::Project(key)));
+        Some(allowed.cloned().collect())
+    }
+
+    /// The keys of a project's environments in which something is allowed. None: in every one.
+    #[must_use]
+    pub fn environments(&self, permission: Permission, project: &str) -> Option<Vec<String>> {
+        let held = self.projects.get(project);
+        let in_project = held.map(|held| held.project).unwrap_or_default();
+        if self.organization.union(in_project).contains(permission) {
+            return None;
+        }
+        let environments = held.into_iter().flat_map(|held| &held.environments);
+        let allowed = environments.filter(|(_, held)| held.contains(permission));
+        Some(allowed.map(|(key, _)| key.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::role::BuiltIn;
+    use super::*;
+
+    fn developer_in(place: Place<'_>) -> Grants {
+        let mut grants = Grants::default();
+        grants.add(place, BuiltIn::Developer.permissions());
+        grants
+    }
+
+    #[test]
+    fn what_holds_above_holds_below_and_not_beside() {
+        let update = Permission::FlagConfigUpdate;
+        let everywhere = developer_in(Place::Organization);
+        assert!(everywhere.allow(update, Place::Environment("shop", "production")));
+        let in_shop = developer_in(Place::Project("shop"));
+        assert!(in_shop.allow(update, Place::Environment("shop", "production")));
+        assert!(in_shop.allow(update, Place::Project("shop")));
+        assert!(!in_shop.allow(update, Place::Project("blog")));
+        assert!(!in_shop.allow(update, Place::Organization));
+        let in_staging = developer_in(Place::Environment("shop", "staging"));
+        assert!(in_staging.allow(update, Place::Environment("shop", "staging")));
+        assert!(!in_staging.allow(update, Place::Environment("shop", "production")));
+        assert!(!in_staging.allow(update, Place::Project("shop")));
+        assert!(in_staging.allow_anywhere(update));
+        assert!(!in_staging.allow_anywhere(Permission::AuditRead));
+    }
+
+    #[test]
+    fn whoever_sees_an_environment_sees_the_definitions_of_its_project() {
+        let grants = developer_in(Place::Environment("shop", "staging"));
+        assert!(grants.allow(Permission::FlagRead, Place::Project("shop")));
+        assert!(!grants.allow(Permission::FlagUpdate, Place::Project("shop")));
+        assert!(!grants.allow(
+            Permission::FlagRead,
+            Place::Environment("shop", "production")
+        ));
+        assert!(!grants.allow(Permission::FlagRead, Place::Project("blog")));
+    }
+
+    #[test]
+    fn lists_hold_what_may_be_seen() {
+        let read = Permission::EnvironmentRead;
+        let grants = developer_in(Place::Environment("shop", "staging"));
+        assert_eq!(
+            grants.projects(Permission::ProjectRead),
+            Some(vec!["shop".into()])
+        );
+        assert_eq!(
+            grants.environments(read, "shop"),
+            Some(vec!["staging".into()])
+        );
+        assert_eq!(grants.environments(read, "blog"), Some(Vec::new()));
+        let in_shop = developer_in(Place::Project("shop"));
+        assert_eq!(in_shop.environments(read, "shop"), None);
+        assert_eq!(Grants::everything().projects(Permission::ProjectRead), None);
+        assert_eq!(
+            Grants::default().projects(Permission::ProjectRead),
+            Some(Vec::new())
+        );
+    }
+}

@@ -1,0 +1,259 @@
+//! Every method, and who may call it.
+
+use super::permission::Permission as P;
+
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Whoever has the permission, at the level of what the call is about.
+    Permission(P, Level),
+    /// Whoever has a key of the data plane: the hub checks it.
+    DataPlane,
+    /// Anybody: health and reflection.
+    Public,
+}
+
+/// Where a permission must be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// In the organization.
+    Organization,
+    /// In the project that the call names, or above.
+    Project,
+    /// In the environment that the call names, or above.
+    Environment,
+    /// Anywhere: the method itself looks at the place of each thing it shows or changes.
+    Each,
+}
+
+/// Every method, and who may call it. One that is not here is refused.
+pub const METHODS: &[(&str, Rule)] = &[
+    (
+        "/burgee.admin.v1.ProjectService/GetProject",
+        Rule::Permission(P::ProjectRead, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/ListProjects",
+        Rule::Permission(P::ProjectRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/CreateProject",
+        Rule::Permission(P::ProjectCreate, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/UpdateProject",
+        Rule::Permission(P::ProjectUpdate, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.ProjectService/DeleteProject",
+        Rule::Permission(P::ProjectDelete, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/GetEnvironment",
+        Rule::Permission(P::EnvironmentRead, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/ListEnvironments",
+        Rule::Permission(P::EnvironmentRead, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/CreateEnvironment",
+        Rule::Permission(P::EnvironmentCreate, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/UpdateEnvironment",
+        Rule::Permission(P::EnvironmentUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.EnvironmentService/DeleteEnvironment",
+        Rule::Permission(P::EnvironmentDelete, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/GetFlag",
+        Rule::Permission(P::FlagRead, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/ListFlags",
+        Rule::Permission(P::FlagRead, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/CreateFlag",
+        Rule::Permission(P::FlagCreate, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/UpdateFlag",
+        Rule::Permission(P::FlagUpdate, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/DeleteFlag",
+        Rule::Permission(P::FlagDelete, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/ArchiveFlag",
+        Rule::Permission(P::FlagArchive, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/RestoreFlag",
+        Rule::Permission(P::FlagArchive, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/GetFlagConfig",
+        Rule::Permission(P::FlagRead, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/UpdateFlagConfig",
+        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/SetFlagEnabled",
+        Rule::Permission(P::FlagConfigSetEnabled, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/SetRollout",
+        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/RerandomizeRollout",
+        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/AddTargetKeys",
+        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/RemoveTargetKeys",
+        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/EvaluateFlags",
+        Rule::Permission(P::FlagRead, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.FlagService/ExplainFlag",
+        Rule::Permission(P::FlagRead, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/GetSegment",
+        Rule::Permission(P::SegmentRead, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/ListSegments",
+        Rule::Permission(P::SegmentRead, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/CreateSegment",
+        Rule::Permission(P::SegmentCreate, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/UpdateSegment",
+        Rule::Permission(P::SegmentUpdate, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/DeleteSegment",
+        Rule::Permission(P::SegmentDelete, Level::Project),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/GetSegmentConfig",
+        Rule::Permission(P::SegmentRead, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/UpdateSegmentConfig",
+        Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/ListSegmentKeys",
+        Rule::Permission(P::SegmentRead, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/AddSegmentKeys",
+        Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.SegmentService/RemoveSegmentKeys",
+        Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/GetApiKey",
+        Rule::Permission(P::ApiKeyRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/ListApiKeys",
+        Rule::Permission(P::ApiKeyRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/CreateApiKey",
+        Rule::Permission(P::ApiKeyCreate, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/UpdateApiKey",
+        Rule::Permission(P::ApiKeyUpdate, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/RotateApiKey",
+        Rule::Permission(P::ApiKeyCreate, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.ApiKeyService/RevokeApiKey",
+        Rule::Permission(P::ApiKeyRevoke, Level::Each),
+    ),
+    ("/burgee.sync.v1.SyncService/WatchRuleset", Rule::DataPlane),
+    ("/burgee.sync.v1.SyncService/GetRuleset", Rule::DataPlane),
+    (
+        "/burgee.sync.v1.SyncService/WatchEnvironments",
+        Rule::DataPlane,
+    ),
+    (
+        "/burgee.evaluation.v1.EvaluationService/Evaluate",
+        Rule::DataPlane,
+    ),
+    (
+        "/burgee.evaluation.v1.EvaluationService/EvaluateAll",
+        Rule::DataPlane,
+    ),
+    (
+        "/burgee.evaluation.v1.EvaluationService/WatchEvaluations",
+        Rule::DataPlane,
+    ),
+    (
+        "/burgee.evaluation.v1.EvaluationService/Explain",
+        Rule::DataPlane,
+    ),
+    ("/grpc.health.v1.Health/Check", Rule::Public),
+    ("/grpc.health.v1.Health/List", Rule::Public),
+    ("/grpc.health.v1.Health/Watch", Rule::Public),
+    (
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        Rule::Public,
+    ),
+    (
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        Rule::Public,
+    ),
+];
+
+/// Who may call a method, given as `/package.Service/Method`.
+#[must_use]
+pub fn rule(method: &str) -> Option<(&'static str, Rule)> {
+    METHODS.iter().find(|(name, _)| *name == method).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::descriptors::Descriptors;
+
+    #[test]
+    fn every_method_of_the_contract_has_one_row_and_no_other_has() {
+        let contract: BTreeSet<String> = Descriptors::load().unwrap().methods().collect();
+        let rows: BTreeSet<String> = METHODS
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .filter(|name| !name.starts_with("/grpc."))
+            .collect();
+        assert_eq!(contract, rows);
+        let names: BTreeSet<&str> = METHODS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), METHODS.len(), "a method has two rows");
+    }
+}
