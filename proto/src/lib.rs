@@ -9,12 +9,14 @@
 //! | [`evaluation::v1`] | `burgee.evaluation.v1` | thin clients, browsers |
 //!
 //! Messages come by default; the features `client` and `server` add tonic's
-//! stubs, so that the evaluator can use the messages without tonic.
+//! stubs, so that the evaluator can use the messages without tonic. An
+//! [`Explanation`](types::v1::Explanation) can be displayed, for people.
 
 /// Every descriptor of the contract and what it imports, comments included:
 /// for reflection, ProtoJSON, and tests that walk it.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/burgee.binpb"));
 
+mod explanation_text;
 #[cfg(feature = "server")]
 pub mod pass_through;
 

@@ -117,7 +117,10 @@ async fn people_are_told_what_the_data_plane_tells_and_rules_by_their_ids() {
     told.position = by_sdk.position;
     assert_eq!(told, by_sdk);
     let why = explain(server.admin(), explanation(&production, "a")).await;
-    assert_eq!(why.unwrap().evaluation, Some(by_sdk));
+    let why = why.unwrap();
+    assert_eq!(why.evaluation, Some(by_sdk));
+    let seen = "\n  ✓ rule pro-plan\n    ✓ plan EQUALS \"pro\": saw \"pro\"\n    serves on";
+    assert!(why.to_string().ends_with(seen), "{why}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod context;
 mod details;
 mod evaluate;
+mod explain;
 mod options;
 mod task;
 

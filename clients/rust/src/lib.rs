@@ -23,7 +23,7 @@ pub mod sync;
 
 pub use burgee_evaluator::InvalidContext;
 pub use burgee_proto as proto;
-pub use burgee_proto::types::v1::{ErrorCode, Position, Reason};
+pub use burgee_proto::types::v1::{ErrorCode, Explanation, Position, Reason};
 
 pub use self::address::{Address, InvalidAddress};
 pub use self::client::{

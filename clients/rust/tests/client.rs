@@ -12,19 +12,17 @@
 #[allow(dead_code, unreachable_pub)]
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "client/values.rs"]
+mod values;
 
 use std::time::{Duration, Instant};
 
-use burgee::proto::sync::v1::{GoodbyeReason, Item, ItemKind};
-use burgee::proto::types::v1::{Flag, FlagType, Serve, Variant, serve};
-use burgee::{Client, ClientBuilder, Closed, Context, ErrorCode, Reason, State};
-use prost::Message as _;
+use burgee::proto::sync::v1::GoodbyeReason;
+use burgee::{Client, ClientBuilder, Closed, Context, ErrorCode, State};
 use tempfile::TempDir;
 use tonic::Status;
 
-use scripted::{
-    RulesetCall, Scripted, at, bookmark, delta, flag, goodbye, item, snapshot, soon, state,
-};
+use scripted::{RulesetCall, Scripted, at, bookmark, delta, flag, goodbye, snapshot, soon, state};
 
 /// Long enough that no test waits for it in vain.
 const PATIENT: Duration = Duration::from_secs(20);
@@ -65,105 +63,6 @@ async fn connected(
     let client = client.unwrap();
     reaches(&client, State::Ready).await;
     (client, stream)
-}
-
-fn json_value(value: &serde_json::Value) -> prost_types::Value {
-    use prost_types::value::Kind;
-    let kind = match value {
-        serde_json::Value::String(text) => Kind::StringValue(text.clone()),
-        serde_json::Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap()),
-        serde_json::Value::Array(values) => Kind::ListValue(prost_types::ListValue {
-            values: values.iter().map(json_value).collect(),
-        }),
-        other => panic!("not needed here: {other}"),
-    };
-    prost_types::Value { kind: Some(kind) }
-}
-
-/// A flag that has one value for everybody.
-fn constant(key: &str, flag_type: FlagType, value: &serde_json::Value) -> Item {
-    let flag = Flag {
-        key: key.into(),
-        r#type: flag_type.into(),
-        variants: vec![Variant {
-            key: "only".into(),
-            value: Some(json_value(value)),
-            ..Variant::default()
-        }],
-        enabled: true,
-        fallthrough: Some(Serve {
-            kind: Some(serve::Kind::Variant("only".into())),
-        }),
-        ..Flag::default()
-    };
-    item(ItemKind::Flag, key, 1, flag.encode_to_vec())
-}
-
-#[tokio::test]
-async fn values_are_typed_and_details_tell_how_they_came_about() {
-    let upstream = Scripted::start().await;
-    let ruleset = state(
-        3,
-        &[
-            flag("on", true, 1),
-            constant("text", FlagType::String, &"hello".into()),
-            constant("third", FlagType::Number, &(1.0 / 3.0).into()),
-            constant("dozen", FlagType::Number, &12.into()),
-            constant("list", FlagType::Json, &serde_json::json!([1, "two"])),
-        ],
-    );
-    let (client, _stream) = connected(&upstream, &ruleset).await;
-    let alice = alice();
-
-    assert!(client.bool("on", &alice, false));
-    assert_eq!(client.string("text", &alice, ""), "hello");
-    assert_eq!(client.number("third", &alice, 0.0), 1.0 / 3.0);
-    assert_eq!(client.integer("dozen", &alice, 0), 12);
-    assert_eq!(
-        client.json("list", &alice, serde_json::Value::Null),
-        serde_json::json!([1, "two"])
-    );
-
-    let details = client.bool_details("on", &alice, false);
-    assert_eq!(details.variant.as_deref(), Some("on"));
-    assert_eq!(details.reason, Reason::Static);
-    assert_eq!((details.rule_id, details.error_code), (None, None));
-    assert_eq!(details.position, Some(at(3)));
-}
-
-#[tokio::test]
-async fn whatever_is_wrong_the_callers_default_holds() {
-    let upstream = Scripted::start().await;
-    let broken = item(ItemKind::Flag, "broken", 1, b"\xff\xff".to_vec());
-    let third = constant("third", FlagType::Number, &(1.0 / 3.0).into());
-    let (client, _stream) = connected(&upstream, &state(3, &[broken, third])).await;
-    let too_long = Context::new("x".repeat(2_000));
-    assert!(too_long.problem().is_some());
-
-    let cases = [
-        (
-            client.integer_details("none", &alice(), 7),
-            ErrorCode::FlagNotFound,
-        ),
-        (
-            client.integer_details("broken", &alice(), 7),
-            ErrorCode::ParseError,
-        ),
-        (
-            client.integer_details("third", &alice(), 7),
-            ErrorCode::TypeMismatch,
-        ),
-        (
-            client.integer_details("third", &too_long, 7),
-            ErrorCode::InvalidContext,
-        ),
-    ];
-    for (details, expected) in cases {
-        assert_eq!(details.error_code, Some(expected));
-        assert_eq!(details.reason, Reason::Error);
-        assert_eq!((details.value, details.variant), (7, None), "{expected:?}");
-    }
-    assert_eq!(client.integer("none", &alice(), 7), 7);
 }
 
 #[tokio::test]
@@ -363,6 +262,11 @@ async fn a_bootstrap_file_serves_until_the_network_speaks() {
     let details = client.bool_details("on", &alice(), false);
     assert!(details.value);
     assert_eq!(details.position, None);
+    let told = client.explain("on", &alice()).to_string();
+    assert!(
+        told.starts_with("on = true (variant yes): STATIC\n"),
+        "{told}"
+    );
 
     let stream = upstream.accept().await;
     stream.send_whole(&state(1, &[flag("on", false, 1)])).await;

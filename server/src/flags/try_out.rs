@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use burgee_evaluator::limits::FLAGS_MAX;
-use burgee_evaluator::{Context, Evaluated, Ruleset};
+use burgee_evaluator::{Context, Evaluated, Ruleset, explain};
 use burgee_hub::{Hub, NotCompiled};
 use burgee_proto::admin::v1::{
     EvaluateFlagsRequest, EvaluateFlagsResponse, ExplainFlagRequest, ExplainFlagResponse,
@@ -108,12 +108,8 @@ pub async fn explain_flag(
     let mut explanation = match Context::new(&request.context.unwrap_or_default()) {
         Ok(context) => ruleset.explain(&name.flag, &context, wanted, position),
         Err(invalid) => {
-            let evaluated = Evaluated::error(&name.flag, ErrorCode::InvalidContext);
-            Explanation {
-                evaluation: Some(evaluated.to_message(position)),
-                problem: invalid.to_string(),
-                ..Explanation::default()
-            }
+            let code = ErrorCode::InvalidContext;
+            explain::error(&name.flag, code, invalid, Some(position))
         }
     };
     if archived && is_missing(&explanation) {
