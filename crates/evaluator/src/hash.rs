@@ -4,6 +4,8 @@
 //! that a change costs two digests and not the whole ruleset; and the
 //! combination is hashed once more with environment and position.
 
+use std::fmt;
+
 use burgee_proto::sync::v1::Item;
 use burgee_proto::types::v1::Position;
 use sha2::{Digest as _, Sha256};
@@ -54,6 +56,15 @@ impl Digest {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine ^= theirs;
         }
+    }
+}
+
+/// As hexadecimal digits.
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 

@@ -77,6 +77,20 @@ impl Caller {
         }
     }
 
+    /// A key that may be told why a flag has its value.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::PermissionDenied`] for another one.
+    pub(crate) fn may_explain(&self) -> Result<(), Refused> {
+        match self.kind() {
+            AccessKeyKind::Server | AccessKeyKind::Test => Ok(()),
+            AccessKeyKind::Client | AccessKeyKind::Relay | AccessKeyKind::Unspecified => {
+                Err(Refused::PermissionDenied("explanation"))
+            }
+        }
+    }
+
     /// Browsers send where a page came from; what else sends nothing may use
     /// the key.
     fn check_origin(&self, metadata: &MetadataMap) -> Result<(), Refused> {

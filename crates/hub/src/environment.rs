@@ -221,7 +221,8 @@ impl Environment {
         store_if_moved(&self.used_ms, self.age_ms());
     }
 
-    fn touch_evaluated(&self) {
+    /// Somebody evaluates with it.
+    pub(crate) fn touch_evaluated(&self) {
         store_if_moved(&self.evaluated_ms, self.age_ms());
     }
 

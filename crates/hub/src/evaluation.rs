@@ -1,38 +1,36 @@
 //! EvaluationService: flags evaluated for callers that do not do so themselves.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use burgee_evaluator::{Context, Evaluated, Ruleset};
+use burgee_evaluator::Digest;
 use burgee_proto::evaluation::v1::evaluation_service_server::EvaluationService;
 use burgee_proto::evaluation::v1::{
     EvaluateAllRequest, EvaluateAllResponse, EvaluateRequest, EvaluateResponse, ExplainRequest,
     ExplainResponse, WatchEvaluationsRequest, WatchEvaluationsResponse,
 };
-use burgee_proto::types::v1::{
-    AccessKeyKind, ErrorCode, Evaluation, EvaluationContext, Position, ValueType,
-};
+use burgee_proto::types::v1::{AccessKeyKind, EvaluationContext, Position};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use crate::authentication::Caller;
 use crate::core::Core;
 use crate::deadline::deadline;
+use crate::environment::Compiled;
+use crate::evaluations_stream::{EvaluationsTopic, resume_token};
+use crate::follower::{self, Opening};
 use crate::refused::Refused;
-
-/// Flags that one call may name.
-const FLAG_KEYS_MAX: usize = 5_000;
+use crate::results::{Question, Viewer, toggle};
+use crate::streams::BoxStream;
 
 /// The service.
 pub(crate) struct EvaluationApi {
     core: Arc<Core>,
 }
 
-/// What a caller may evaluate with.
-struct Evaluator {
-    ruleset: Arc<Ruleset>,
-    position: Position,
-    /// A client key's: client-visible flags only, and nothing about rules.
-    is_client: bool,
+/// A caller who may evaluate, and where.
+struct Admitted {
+    caller: Caller,
+    environment: Arc<str>,
 }
 
 impl EvaluationApi {
@@ -40,65 +38,36 @@ impl EvaluationApi {
         Self { core }
     }
 
-    /// The ruleset of the caller's environment, at a position or newer.
-    async fn evaluator(
-        &self,
-        metadata: &MetadataMap,
-        min_position: Option<Position>,
-    ) -> Result<Evaluator, Refused> {
-        let core = &self.core;
-        let caller = core.authenticate(metadata).await?;
+    async fn admit(&self, metadata: &MetadataMap) -> Result<Admitted, Refused> {
+        let caller = self.core.authenticate(metadata).await?;
         caller.may_evaluate(metadata)?;
-        let uid = Core::named_environment(&caller, "")?;
-        core.check_open(&caller, &uid)?;
-        let until = deadline(metadata, core.config.position_wait_default);
-        let (state, ruleset) = core.compiled(&uid, min_position, until).await?;
-        Ok(Evaluator {
-            ruleset,
-            position: state.position(),
-            is_client: caller.kind() == AccessKeyKind::Client,
+        let environment = Core::named_environment(&caller, "")?;
+        self.core.check_open(&caller, &environment)?;
+        Ok(Admitted {
+            caller,
+            environment,
         })
     }
-}
 
-impl Evaluator {
-    fn evaluate(&self, flag_key: &str, context: Option<&Context>, wanted: ValueType) -> Evaluation {
-        let evaluated = match context {
-            None => Evaluated::error(flag_key, ErrorCode::InvalidContext),
-            Some(_) if !self.is_visible(flag_key) => {
-                Evaluated::error(flag_key, ErrorCode::FlagNotFound)
-            }
-            Some(context) => self.ruleset.evaluate(flag_key, context, wanted),
-        };
-        let shown = if self.is_client {
-            Evaluated {
-                rule_id: None,
-                metadata: None,
-                ..evaluated
-            }
-        } else {
-            evaluated
-        };
-        shown.to_message(self.position)
-    }
-
-    fn is_visible(&self, flag_key: &str) -> bool {
-        !self.is_client || self.ruleset.is_client_visible(flag_key) == Some(true)
-    }
-
-    /// The flags that a call is about, by key.
-    fn flag_keys<'a>(&'a self, named: &'a [String]) -> BTreeSet<&'a str> {
-        if named.is_empty() {
-            let visible = |key: &&str| self.is_visible(key);
-            self.ruleset.flag_keys().filter(visible).collect()
-        } else {
-            named.iter().map(String::as_str).collect()
-        }
+    /// The ruleset of the caller's environment, at a position or newer.
+    async fn compiled(
+        &self,
+        admitted: &Admitted,
+        metadata: &MetadataMap,
+        min_position: Option<Position>,
+    ) -> Result<Compiled, Refused> {
+        let core = &self.core;
+        let until = deadline(metadata, core.config.position_wait_default);
+        core.compiled(&admitted.environment, min_position, until)
+            .await
     }
 }
 
-fn flatten(context: Option<EvaluationContext>) -> Option<Context> {
-    Context::new(&context.unwrap_or_default()).ok()
+impl Admitted {
+    /// The caller, asking for somebody.
+    fn viewer(&self, context: Option<EvaluationContext>) -> Viewer {
+        Viewer::new(context, self.caller.kind() == AccessKeyKind::Client)
+    }
 }
 
 #[tonic::async_trait]
@@ -109,11 +78,13 @@ impl EvaluationService for EvaluationApi {
     ) -> Result<Response<EvaluateResponse>, Status> {
         let message = std::mem::take(request.get_mut());
         let wanted = message.r#type();
-        let evaluator = (self.evaluator(request.metadata(), message.min_position)).await?;
-        let context = flatten(message.context);
-        let evaluation = evaluator.evaluate(&message.flag_key, context.as_ref(), wanted);
+        let admitted = self.admit(request.metadata()).await?;
+        let compiled = self.compiled(&admitted, request.metadata(), message.min_position);
+        let (state, ruleset) = compiled.await?;
+        let viewer = admitted.viewer(message.context);
+        let evaluated = viewer.evaluate(&ruleset, &message.flag_key, wanted);
         Ok(Response::new(EvaluateResponse {
-            evaluation: Some(evaluation),
+            evaluation: Some(evaluated.to_message(state.position())),
         }))
     }
 
@@ -122,38 +93,69 @@ impl EvaluationService for EvaluationApi {
         mut request: Request<EvaluateAllRequest>,
     ) -> Result<Response<EvaluateAllResponse>, Status> {
         let message = std::mem::take(request.get_mut());
-        let evaluator = (self.evaluator(request.metadata(), message.min_position)).await?;
-        if message.flag_keys.len() > FLAG_KEYS_MAX {
-            return Err(Refused::InvalidField("flag_keys", "at most 5,000 at once").into());
+        let admitted = self.admit(request.metadata()).await?;
+        let compiled = self.compiled(&admitted, request.metadata(), message.min_position);
+        let (state, ruleset) = compiled.await?;
+        let question = Question::new(admitted.viewer(message.context), message.flag_keys)?;
+        let flag_keys = question.flag_keys(&state, &ruleset);
+        let mut digest = Digest::new();
+        let results = question.results(&ruleset, &flag_keys);
+        let mut evaluations: Vec<_> = results
+            .inspect(|evaluation| toggle(&mut digest, evaluation))
+            .collect();
+        let etag = digest.to_string();
+        let not_modified = etag == message.etag;
+        if not_modified {
+            evaluations.clear();
         }
-        let context = flatten(message.context);
-        let flags = evaluator.flag_keys(&message.flag_keys).into_iter();
-        let evaluate = |key| Evaluation {
-            position: None,
-            ..evaluator.evaluate(key, context.as_ref(), ValueType::Unspecified)
-        };
+        let (position, context_hash) = (state.position(), question.viewer().fingerprint());
         Ok(Response::new(EvaluateAllResponse {
-            evaluations: flags.map(evaluate).collect(),
-            position: Some(evaluator.position),
-            ..EvaluateAllResponse::default()
+            evaluations,
+            position: Some(position),
+            etag,
+            not_modified,
+            resume_token: resume_token(&admitted.environment, position, context_hash, digest),
         }))
     }
 
-    type WatchEvaluationsStream = std::pin::Pin<
-        Box<dyn futures_core::Stream<Item = Result<WatchEvaluationsResponse, Status>> + Send>,
-    >;
+    type WatchEvaluationsStream = BoxStream<WatchEvaluationsResponse>;
 
     async fn watch_evaluations(
         &self,
-        _request: Request<WatchEvaluationsRequest>,
+        mut request: Request<WatchEvaluationsRequest>,
     ) -> Result<Response<Self::WatchEvaluationsStream>, Status> {
-        Err(Status::unimplemented("WatchEvaluations"))
+        let message = std::mem::take(request.get_mut());
+        let core = &self.core;
+        core.check_draining()?;
+        let admitted = self.admit(request.metadata()).await?;
+        let question = Question::new(admitted.viewer(message.context), message.flag_keys)?;
+        let attached = core.enter(&admitted.caller, &admitted.environment).await?;
+        let environment = attached.environment().clone();
+        let opening = Opening {
+            registration: core.register_in(&attached, &admitted.caller, request.extensions())?,
+            attached,
+            topic: EvaluationsTopic::new(environment, question, &message.resume_token),
+            finite: false,
+        };
+        let stream = follower::open(core.clone(), opening);
+        Ok(Response::new(Box::pin(stream)))
     }
 
     async fn explain(
         &self,
-        _request: Request<ExplainRequest>,
+        mut request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainResponse>, Status> {
-        Err(Status::unimplemented("Explain"))
+        let message = std::mem::take(request.get_mut());
+        let wanted = message.r#type();
+        let admitted = self.admit(request.metadata()).await?;
+        admitted.caller.may_explain()?;
+        let compiled = self.compiled(&admitted, request.metadata(), message.min_position);
+        let (state, ruleset) = compiled.await?;
+        let viewer = admitted.viewer(message.context);
+        let position = state.position();
+        let explanation = viewer.explain(&ruleset, &message.flag_key, wanted, position);
+        Ok(Response::new(ExplainResponse {
+            explanation: Some(explanation),
+        }))
     }
 }

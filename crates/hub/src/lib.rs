@@ -11,13 +11,14 @@
 //! | who may do what | [`credential`], `keys`, `lookups`, `authentication` |
 //! | what any stream does | `opening`, `follower`, `pace` |
 //! | SyncService | `sync`, `ruleset_stream`, `environments_stream` |
-//! | EvaluationService | `evaluation`, `deadline` |
+//! | EvaluationService | `evaluation`, `results`, `evaluations_stream`, `changes`, `deadline` |
 //! | what ends or idles | `streams`, `maintenance` |
 //!
 //! Deliberately absent: any knowledge of Postgres or of an upstream; a task, a
 //! queue or an encoding for a subscriber.
 
 mod authentication;
+mod changes;
 mod config;
 mod core;
 pub mod credential;
@@ -26,6 +27,7 @@ mod encoding;
 mod environment;
 mod environments_stream;
 mod evaluation;
+mod evaluations_stream;
 mod follower;
 mod hub;
 mod keys;
@@ -34,6 +36,7 @@ mod maintenance;
 mod opening;
 mod pace;
 mod refused;
+mod results;
 mod ruleset_stream;
 mod single_flight;
 pub mod source;

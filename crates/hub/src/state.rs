@@ -11,6 +11,7 @@ use burgee_proto::types::v1::Position;
 use prost::Message as _;
 use tokio::time::Instant;
 
+use crate::changes::Changes;
 use crate::encoding::{self, Difference, Encoded, TOKEN_VERSION, is_visible, item_bytes};
 use crate::source::{EnvironmentDelta, EnvironmentLoad, Tombstone};
 use crate::tombstones::Tombstones;
@@ -33,6 +34,7 @@ pub(crate) struct EnvironmentState {
     item_bytes: [usize; 2],
     /// Made for the first evaluation.
     compiled: ArcSwapOption<Ruleset>,
+    changes: Changes,
     messages: Mutex<Messages>,
 }
 
@@ -89,6 +91,7 @@ impl EnvironmentState {
             due,
             item_bytes: bytes,
             compiled: ArcSwapOption::empty(),
+            changes: Changes::default(),
             messages: Mutex::default(),
         }
     }
@@ -289,6 +292,11 @@ impl EnvironmentState {
         let compiled = Arc::new(Ruleset::compile(&self.ruleset));
         self.compiled.store(Some(compiled.clone()));
         compiled
+    }
+
+    /// Which flags changed on the way here.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Lets the compiled ruleset go.

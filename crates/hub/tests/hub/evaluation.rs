@@ -3,60 +3,23 @@
 use std::time::Duration;
 
 use burgee_hub::NotCompiled;
-use burgee_proto::evaluation::v1::{EvaluateAllRequest, EvaluateRequest};
-use burgee_proto::sync::v1::ItemKind;
-use burgee_proto::types::v1::{
-    AccessKey, ErrorCode, Evaluation, EvaluationContext, Flag, FlagType, Position, Reason, Serve,
-    ValueType, Variant, serve,
+use burgee_proto::evaluation::v1::{
+    EvaluateAllRequest, EvaluateAllResponse, EvaluateRequest, ExplainRequest,
 };
-use prost::Message as _;
+use burgee_proto::types::v1::{
+    AccessKey, ErrorCode, Evaluation, Explanation, Position, Reason, ValueType,
+};
 use prost_types::value::Kind;
-use prost_types::{Struct, Value};
 use tonic::{Code, Request, Status};
 
+use crate::flags::{but_not_in, flag, flag_item, needing, off, somebody};
 use crate::harness::{TestHub, reason, with_key};
 use crate::world::{TestKey, at};
-
-/// A boolean flag that is on for everybody.
-fn flag(key: &str, client_visible: bool) -> Flag {
-    let variant = |key: &str, value| Variant {
-        key: key.to_owned(),
-        value: Some(Value {
-            kind: Some(Kind::BoolValue(value)),
-        }),
-        ..Variant::default()
-    };
-    let metadata = Struct {
-        fields: [("owner".to_owned(), Value::from("a team"))].into(),
-    };
-    Flag {
-        key: key.to_owned(),
-        r#type: FlagType::Boolean.into(),
-        variants: vec![variant("on", true), variant("off", false)],
-        enabled: true,
-        off_variant: "off".to_owned(),
-        fallthrough: Some(Serve {
-            kind: Some(serve::Kind::Variant("on".to_owned())),
-        }),
-        client_visible,
-        metadata: Some(metadata),
-        ..Flag::default()
-    }
-}
-
-fn set(test: &mut TestHub, flag: &Flag) {
-    let change = (ItemKind::Flag, flag.key.clone(), Some(flag.encode_to_vec()));
-    let delta = test.world.change([change]);
-    test.publish(delta);
-}
 
 fn request(flag_key: &str) -> EvaluateRequest {
     EvaluateRequest {
         flag_key: flag_key.to_owned(),
-        context: Some(EvaluationContext {
-            targeting_key: "alice".to_owned(),
-            attributes: None,
-        }),
+        context: Some(somebody("alice")),
         ..EvaluateRequest::default()
     }
 }
@@ -73,7 +36,7 @@ async fn evaluate(test: &TestHub, key: &TestKey, request: EvaluateRequest) -> Ev
 #[tokio::test(start_paused = true)]
 async fn a_flag_is_evaluated_and_a_change_is_seen_by_the_next_call() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("checkout", true));
+    test.ship_flag(&flag("checkout", true));
     let first = evaluate(&test, &test.server, request("checkout")).await;
     assert_eq!(first.value.unwrap().kind, Some(Kind::BoolValue(true)));
     assert_eq!(
@@ -82,11 +45,7 @@ async fn a_flag_is_evaluated_and_a_change_is_seen_by_the_next_call() {
     );
     assert_eq!(first.position, Some(test.world.position));
     assert!(first.metadata.is_some());
-    let off = Flag {
-        enabled: false,
-        ..flag("checkout", true)
-    };
-    set(&mut test, &off);
+    test.ship_flag(&off(flag("checkout", true)));
     let second = evaluate(&test, &test.server, request("checkout")).await;
     assert_eq!(
         (second.reason, second.variant.as_str()),
@@ -98,19 +57,15 @@ async fn a_flag_is_evaluated_and_a_change_is_seen_by_the_next_call() {
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_flag_or_a_context_is_an_answer() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("checkout", true));
+    test.ship_flag(&flag("checkout", true));
     let absent = evaluate(&test, &test.server, request("no-such-flag")).await;
     let mistyped = EvaluateRequest {
         r#type: ValueType::String.into(),
         ..request("checkout")
     };
     let mistyped = evaluate(&test, &test.server, mistyped).await;
-    let too_long = EvaluationContext {
-        targeting_key: "x".repeat(2000),
-        attributes: None,
-    };
     let too_long = EvaluateRequest {
-        context: Some(too_long),
+        context: Some(somebody(&"x".repeat(2000))),
         ..request("no-such-flag")
     };
     let too_long = evaluate(&test, &test.server, too_long).await;
@@ -132,8 +87,8 @@ async fn what_is_wrong_with_a_flag_or_a_context_is_an_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_client_key_sees_client_visible_flags_only_and_nothing_about_rules() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("hidden", false));
-    set(&mut test, &flag("visible", true));
+    test.ship_flag(&flag("hidden", false));
+    test.ship_flag(&flag("visible", true));
     let visible = evaluate(&test, &test.client, request("visible")).await;
     assert_eq!(visible.variant, "on");
     assert_eq!((visible.metadata, visible.rule_id.as_str()), (None, ""));
@@ -143,42 +98,27 @@ async fn a_client_key_sees_client_visible_flags_only_and_nothing_about_rules() {
     hidden.flag_key = "absent".to_owned();
     assert_eq!(hidden, absent);
 
-    let everything = |key: &TestKey| {
-        let request = with_key(&key.secret, EvaluateAllRequest::default());
-        async {
-            test.evaluation()
-                .evaluate_all(request)
-                .await
-                .unwrap()
-                .into_inner()
-        }
-    };
-    let seen = everything(&test.client).await;
+    let seen = everything(&test, &test.client, EvaluateAllRequest::default()).await;
     let keys: Vec<_> = seen
         .evaluations
         .iter()
         .map(|it| it.flag_key.as_str())
         .collect();
     assert_eq!(keys, ["visible"]);
-    assert_eq!(everything(&test.server).await.evaluations.len(), 22);
+    let all = everything(&test, &test.server, EvaluateAllRequest::default()).await;
+    assert_eq!(all.evaluations.len(), 22);
 }
 
 #[tokio::test(start_paused = true)]
 async fn all_flags_or_some_are_evaluated_at_one_position_in_order() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("b", true));
-    set(&mut test, &flag("a", true));
+    test.ship_flag(&flag("b", true));
+    test.ship_flag(&flag("a", true));
     let message = EvaluateAllRequest {
         flag_keys: ["b", "zzz", "a", "b"].map(str::to_owned).into(),
         ..EvaluateAllRequest::default()
     };
-    let request = with_key(&test.server.secret, message);
-    let all = test
-        .evaluation()
-        .evaluate_all(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let all = everything(&test, &test.server, message).await;
     let keys: Vec<_> = all
         .evaluations
         .iter()
@@ -192,7 +132,7 @@ async fn all_flags_or_some_are_evaluated_at_one_position_in_order() {
 #[tokio::test(start_paused = true)]
 async fn a_client_key_works_from_its_origins_only() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("visible", true));
+    test.ship_flag(&flag("visible", true));
     let restricted = AccessKey {
         allowed_origins: vec!["https://shop.example".to_owned()],
         ..test.client.key.clone()
@@ -224,14 +164,10 @@ async fn a_client_key_works_from_its_origins_only() {
 #[tokio::test(start_paused = true)]
 async fn a_wanted_position_is_reached_or_the_call_fails() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("checkout", true));
+    test.ship_flag(&flag("checkout", true));
     evaluate(&test, &test.server, request("checkout")).await;
     // Committed, but no news of it has come.
-    let off = Flag {
-        enabled: false,
-        ..flag("checkout", true)
-    };
-    (test.world).change([(ItemKind::Flag, off.key.clone(), Some(off.encode_to_vec()))]);
+    (test.world).change([flag_item(&off(flag("checkout", true)))]);
     test.source.hold(&test.world);
     let wanting = |position: Position| EvaluateRequest {
         min_position: Some(position),
@@ -261,7 +197,7 @@ async fn a_wanted_position_is_reached_or_the_call_fails() {
 #[tokio::test(start_paused = true)]
 async fn the_process_itself_gets_a_compiled_ruleset_at_a_position_or_newer() {
     let mut test = TestHub::new();
-    set(&mut test, &flag("checkout", true));
+    test.ship_flag(&flag("checkout", true));
     let uid = test.uid();
     let here = test.world.position;
     let (position, ruleset) = test.hub.compiled(&uid, at(0, 0)).await.unwrap();
@@ -277,4 +213,95 @@ async fn the_process_itself_gets_a_compiled_ruleset_at_a_position_or_newer() {
     assert!(matches!(refused, Err(NotCompiled::NotCurrent(_))));
     let refused = test.hub.compiled("nowhere", at(0, 0)).await;
     assert!(matches!(refused, Err(NotCompiled::NoEnvironment)));
+}
+
+async fn everything(
+    test: &TestHub,
+    key: &TestKey,
+    request: EvaluateAllRequest,
+) -> EvaluateAllResponse {
+    let request = with_key(&key.secret, request);
+    let answer = test.evaluation().evaluate_all(request).await;
+    answer.unwrap().into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_are_still_the_same_are_left_out() {
+    let mut test = TestHub::new();
+    test.ship_flag(&flag("checkout", true));
+    let knowing = |etag: &str| EvaluateAllRequest {
+        context: Some(somebody("alice")),
+        etag: etag.to_owned(),
+        ..EvaluateAllRequest::default()
+    };
+    let first = everything(&test, &test.server, knowing("")).await;
+    assert!(!first.not_modified && !first.etag.is_empty() && first.evaluations.len() == 21);
+    // A revision without a change for this context.
+    let bystander = but_not_in("nobody", "rule", flag("checkout", true));
+    test.ship_flag(&flag("checkout", true));
+    let same = everything(&test, &test.server, knowing(&first.etag)).await;
+    assert!(same.not_modified && same.evaluations.is_empty());
+    assert_eq!(same.etag, first.etag);
+    assert_eq!(same.position, Some(test.world.position));
+    assert!(same.position > first.position);
+    // Others are shown otherwise: the reason, and to client keys less.
+    test.ship_flag(&bystander);
+    let other = everything(&test, &test.server, knowing(&first.etag)).await;
+    assert!(!other.not_modified && other.evaluations.len() == 21);
+    let client = everything(&test, &test.client, knowing(&other.etag)).await;
+    assert!(!client.not_modified && client.evaluations.len() == 1);
+    let again = everything(&test, &test.client, knowing(&client.etag)).await;
+    assert!(again.not_modified);
+}
+
+async fn explain(
+    test: &TestHub,
+    key: &TestKey,
+    flag_key: &str,
+    targeting_key: &str,
+) -> Result<Explanation, Status> {
+    let message = ExplainRequest {
+        flag_key: flag_key.to_owned(),
+        context: Some(somebody(targeting_key)),
+        ..ExplainRequest::default()
+    };
+    let request = with_key(&key.secret, message);
+    let response = test.evaluation().explain(request).await?;
+    Ok(response.into_inner().explanation.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_key_is_told_every_step_and_a_client_key_none() {
+    let mut test = TestHub::new();
+    test.ship_flag(&off(flag("base", true)));
+    test.ship_flag(&needing("base", flag("checkout", true)));
+    let told = explain(&test, &test.server, "checkout", "alice").await;
+    let told = told.unwrap();
+    let evaluated = evaluate(&test, &test.server, request("checkout")).await;
+    assert_eq!(told.evaluation, Some(evaluated));
+    let steps = told.flag.unwrap();
+    assert_eq!(steps.reason(), Reason::PrerequisiteFailed);
+    assert_eq!(told.prerequisites[0].flag_key, "base");
+    assert_eq!(told.prerequisites[0].reason(), Reason::Disabled);
+    for key in [&test.client, &test.relay] {
+        let refused = explain(&test, key, "checkout", "alice").await;
+        let refused = refused.unwrap_err();
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            (Code::PermissionDenied, "PERMISSION_DENIED".to_owned())
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_context_beyond_a_limit_is_explained_by_the_limit() {
+    let mut test = TestHub::new();
+    test.ship_flag(&flag("checkout", true));
+    let told = explain(&test, &test.server, "checkout", &"x".repeat(2000)).await;
+    let told = told.unwrap();
+    let evaluation = told.evaluation.unwrap();
+    assert_eq!(evaluation.error_code(), ErrorCode::InvalidContext);
+    assert_eq!(evaluation.position, Some(test.world.position));
+    assert_eq!(told.problem, "the targeting key is longer than 1024 bytes");
+    assert_eq!(told.flag, None);
 }

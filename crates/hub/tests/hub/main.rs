@@ -11,9 +11,12 @@
 
 mod convergence;
 mod evaluation;
+mod flags;
 mod following;
 mod harness;
 mod keys;
 mod lifecycle;
 mod resuming;
+mod viewer;
+mod watching;
 mod world;
