@@ -277,8 +277,11 @@ async fn another_organization(server: &TestServer) -> Caller {
         .await
         .unwrap();
     sqlx::query(
-        "insert into service_accounts (id, organization_id, key, role)
-         values ($1, $2, 'stranger', 'owner')",
+        "with account as (
+             insert into service_accounts (id, organization_id, key)
+             values ($1, $2, 'stranger') returning *)
+         insert into role_bindings (id, organization_id, service_account_id, role, created_by)
+         select id, organization_id, id, 'owner', '' from account",
     )
     .bind(account)
     .bind(organization)
