@@ -13,7 +13,8 @@ export SQLX_OFFLINE := true
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test setup fmt lint layers bench proto proto-release generate sqlx conformance load ci clean
+.PHONY: help dev test setup fmt lint layers bench proto proto-release generate sqlx
+.PHONY: conformance corpus load ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ sqlx: ## Describe the server's queries anew, in .sqlx/
 
 conformance: ## Evaluate the conformance cases of a folder (CASES=tests/conformance)
 	@cargo run --quiet --package burgee-evaluator --example conformance -- "$$CASES"
+
+corpus: ## Write the generated conformance cases anew, in tests/conformance/generated/
+	cargo run --quiet --package burgee-evaluator --example corpus -- tests/conformance/generated
 
 bench: ## Measure the evaluator beside the published engines of others
 	cargo bench $(BENCHMARKS) -- --quiet

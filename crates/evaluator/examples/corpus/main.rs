@@ -1,51 +1,47 @@
 //! Writes conformance cases over random rulesets, with what this evaluator
 //! makes of them: every other language must reproduce them exactly.
-//! `cargo run -p burgee-evaluator --example corpus -- [SEED] > FILE`
+//! `cargo run -p burgee-evaluator --example corpus -- tests/conformance/generated`
 //!
-//! The same seed writes the same bytes.
+//! The same bytes each time.
 
+#![allow(clippy::disallowed_methods, reason = "the cases are files")]
+
+mod contexts;
 #[path = "../conformance/contract.rs"]
 mod contract;
 #[allow(dead_code, reason = "explanations are checked as cases are run")]
 #[path = "../conformance/explained.rs"]
 mod explained;
+mod families;
+mod files;
+mod json;
+mod pieces;
+mod pools;
+mod random;
 #[allow(dead_code, reason = "only answering is shared")]
 #[path = "../conformance/runner.rs"]
 mod runner;
 #[allow(dead_code, reason = "only answers are shared")]
 #[path = "../conformance/suite.rs"]
 mod suite;
+mod values;
 
-mod random;
-mod rulesets;
+#[cfg(test)]
+mod coverage;
 
 use std::error::Error;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use burgee_evaluator::Ruleset;
-use burgee_proto::types::v1::{self as types, EvaluationContext, ValueType};
-use contract::Contract;
-use random::Random;
-use serde_json::{Value as Json, json};
-
-const RULESETS: usize = 300;
-const CASES_EACH: usize = 40;
-const TYPES: &[&str] = &["BOOLEAN", "STRING", "NUMBER", "INTEGER", "JSON"];
-const SEED: u64 = 1;
-
 fn main() -> ExitCode {
-    let seed = std::env::args()
-        .nth(1)
-        .map_or(Ok(SEED), |seed| seed.parse());
-    let Ok(seed) = seed else {
-        eprintln!("usage: corpus [SEED] > FILE");
+    let Some(folder) = std::env::args_os().nth(1) else {
+        eprintln!("usage: corpus FOLDER");
         return ExitCode::FAILURE;
     };
-    match corpus(seed) {
-        Ok(corpus) => {
-            print!("{corpus}");
-            ExitCode::SUCCESS
-        }
+    match write(Path::new(&folder)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -53,41 +49,36 @@ fn main() -> ExitCode {
     }
 }
 
-/// One suite a line.
-fn corpus(seed: u64) -> Result<String, Box<dyn Error>> {
-    let contract = Contract::new()?;
-    let mut random = Random::new(seed);
-    let suites =
-        (0..RULESETS).map(|number| Ok(write_suite(&contract, &mut random, number)?.to_string()));
-    let suites = suites.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    Ok(format!("[\n{}\n]\n", suites.join(",\n")))
+/// Writes every file, and deletes those that the corpus no longer has.
+fn write(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let files = files::files()?;
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new("json")) {
+            fs::remove_file(path)?;
+        }
+    }
+    for (name, content) in files {
+        fs::write(folder.join(name), content)?;
+    }
+    Ok(())
 }
 
-fn write_suite(
-    contract: &Contract,
-    random: &mut Random,
-    number: usize,
-) -> Result<Json, Box<dyn Error>> {
-    let ruleset = rulesets::ruleset(random);
-    let message: types::Ruleset = contract.read("Ruleset", &ruleset)?;
-    let compiled = Ruleset::from_message(&message);
-    let cases = (0..CASES_EACH).map(|case| {
-        let flag = rulesets::flag_key(random);
-        let context = rulesets::context(random);
-        let wanted = random.percent(20).then(|| random.pick(TYPES));
-        let message: EvaluationContext = contract.read("EvaluationContext", &context)?;
-        let value_type =
-            wanted.and_then(|it| ValueType::from_str_name(&format!("VALUE_TYPE_{it}")));
-        let answer = runner::answer(&compiled, flag, &message, value_type.unwrap_or_default());
-        let mut line = json!({"name": case.to_string(), "flag": flag, "context": context});
-        if let (Some(wanted), Some(line)) = (wanted, line.as_object_mut()) {
-            line.insert("type".into(), wanted.into());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coverage::COMMITTED;
+
+    #[test]
+    fn regenerating_gives_the_bytes_that_are_checked_in() {
+        let files = files::files().unwrap();
+        for (name, content) in &files {
+            let committed = fs::read_to_string(Path::new(COMMITTED).join(name)).unwrap();
+            // Not assert_eq: it would print both.
+            assert!(committed == *content, "{name} differs: run make corpus");
         }
-        if let Some(line) = line.as_object_mut() {
-            line.insert("expect".into(), suite::Outcome::of(&answer).to_json()?);
-        }
-        Ok(line)
-    });
-    let cases = cases.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    Ok(json!({"description": format!("generated {number}"), "ruleset": ruleset, "cases": cases}))
+        let committed = fs::read_dir(COMMITTED).unwrap().count();
+        assert_eq!(committed, files.len(), "run make corpus");
+    }
 }

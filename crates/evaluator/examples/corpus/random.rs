@@ -29,14 +29,19 @@ impl Random {
     }
 
     /// One of a few.
-    pub(crate) fn pick<T: Copy + Default>(&mut self, from: &[T]) -> T {
-        let index = self.below(from.len());
-        from.get(index).copied().unwrap_or_default()
+    pub(crate) fn pick<T: Clone + Default>(&mut self, from: &[T]) -> T {
+        let index = self.below(from.len().max(1));
+        from.get(index).cloned().unwrap_or_default()
     }
 
-    /// Up to `most` things.
-    pub(crate) fn some<T>(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        let count = self.below(most + 1);
+    /// From `least` to `most` things.
+    pub(crate) fn some<T>(
+        &mut self,
+        least: usize,
+        most: usize,
+        mut make: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
+        let count = least + self.below(most + 1 - least);
         (0..count).map(|_| make(self)).collect()
     }
 }
