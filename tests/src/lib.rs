@@ -16,6 +16,7 @@
 //! | [`project`] | a project with environments, and short words for changing it |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
+//! | [`viewer`] | follows the evaluations of a context |
 //! | [`fault_proxy`] | a TCP connection that can be cut, stalled, refused |
 //! | [`scripted_upstream`] | a sync service that says whatever a test wants |
 //! | [`errors`] | what a refusal says |
@@ -39,5 +40,6 @@ pub mod project;
 pub mod relay;
 pub mod scripted_upstream;
 pub mod server;
+pub mod viewer;
 pub mod wait;
 pub mod watcher;

@@ -9,6 +9,7 @@ use burgee_proto::admin::v1::{
     UpdateFlagConfigRequest, UpdateFlagRequest, UpdateSegmentConfigRequest,
 };
 use burgee_proto::types::v1::{AccessKeyKind, EnvironmentPosition, Position};
+use prost_types::FieldMask;
 use uuid::Uuid;
 
 use crate::callers::Caller;
@@ -141,6 +142,23 @@ impl TestProject {
         };
         let response = self.admin.flags().update_flag(request).await.unwrap();
         response.into_inner().positions
+    }
+
+    /// Shows a flag to client keys, or hides it from them.
+    pub async fn set_client_visible(&self, key: &str, client_visible: bool) {
+        let flag = self.flag(key).await;
+        let request = UpdateFlagRequest {
+            etag: flag.etag.clone(),
+            flag: Some(Flag {
+                client_visible,
+                ..flag
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec!["client_visible".to_owned()],
+            }),
+            ..UpdateFlagRequest::default()
+        };
+        self.admin.flags().update_flag(request).await.unwrap();
     }
 
     /// Stops shipping a flag.

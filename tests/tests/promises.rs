@@ -23,3 +23,4 @@ mod shipping;
 mod travelling;
 mod trying_out;
 mod two_servers;
+mod viewing;

@@ -1,7 +1,10 @@
 //! What speaks besides plain gRPC on the same port: reflection, health, and
 //! gRPC-web for browsers.
 
-use burgee_proto::evaluation::v1::{EvaluateRequest, EvaluateResponse};
+use burgee_proto::evaluation::v1::watch_evaluations_response::Message;
+use burgee_proto::evaluation::v1::{
+    EvaluateRequest, EvaluateResponse, WatchEvaluationsRequest, WatchEvaluationsResponse,
+};
 use burgee_tests::builders::{boolean_flag, context};
 use burgee_tests::callers::channel;
 use burgee_tests::relay::TestRelay;
@@ -115,15 +118,100 @@ async fn a_browser_evaluates_over_grpc_web_on_http_1() {
         head.contains("content-type: application/grpc-web"),
         "{head}"
     );
-    let (message, trailers) = frames(&body);
-    let response = EvaluateResponse::decode(message.as_slice()).unwrap();
+    let (messages, trailers) = frames(&body);
+    let response = EvaluateResponse::decode(messages[0].as_slice()).unwrap();
     assert_eq!(response.evaluation.unwrap().variant, "on");
     assert!(trailers.contains("grpc-status:0"), "{trailers}");
+}
+
+#[tokio::test]
+async fn a_browser_follows_evaluations_over_grpc_web_on_http_1() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    let mut visible = boolean_flag("banner");
+    visible.client_visible = true;
+    shop.create_flag(visible).await;
+    let key = production.client_key().await;
+    let request = WatchEvaluationsRequest {
+        context: Some(context("alice", &[])),
+        ..WatchEvaluationsRequest::default()
+    };
+    let path = "/burgee.evaluation.v1.EvaluationService/WatchEvaluations";
+    let stream = send_grpc_web(server.address(), path, &key, &request.encode_to_vec()).await;
+    let mut body = WebBody::new(stream);
+
+    let snapshot = match body.message().await {
+        Message::Snapshot(snapshot) => snapshot,
+        other => panic!("not a snapshot: {other:?}"),
+    };
+
+    assert!(snapshot.last_chunk);
+    assert_eq!(snapshot.evaluations[0].variant, "off");
+    production.enable("banner").await;
+    loop {
+        match body.message().await {
+            Message::Delta(delta) => {
+                assert_eq!(delta.updated[0].variant, "on");
+                break;
+            }
+            Message::Bookmark(_) => {}
+            other => panic!("not a delta: {other:?}"),
+        }
+    }
+}
+
+/// A gRPC-web answer that is read while it comes.
+struct WebBody {
+    stream: TcpStream,
+    received: Vec<u8>,
+    messages_taken: usize,
+}
+
+impl WebBody {
+    fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+            messages_taken: 0,
+        }
+    }
+
+    /// The next message of an evaluations watch.
+    async fn message(&mut self) -> Message {
+        loop {
+            if let Some(end) = end_of_head(&self.received) {
+                let body = unchunked(&self.received[end..]);
+                let (messages, _) = frames(&body);
+                if let Some(message) = messages.get(self.messages_taken) {
+                    self.messages_taken += 1;
+                    let response = WatchEvaluationsResponse::decode(message.as_slice());
+                    return response.unwrap().message.unwrap();
+                }
+            }
+            let read = self.stream.read_buf(&mut self.received);
+            let read = within("more of the answer", SOON, read).await.unwrap();
+            assert!(read > 0, "the answer ended");
+        }
+    }
 }
 
 /// Sends one gRPC-web request as HTTP/1.1; gives the head in lower case, and
 /// the body.
 async fn grpc_web(address: &str, path: &str, key: &str, message: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = send_grpc_web(address, path, key, message).await;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    within("the answer", SOON, read).await.unwrap();
+    let (head, body) = answer.split_at(end_of_head(&answer).unwrap());
+    let head = String::from_utf8(head.to_vec()).unwrap().to_lowercase();
+    if head.contains("transfer-encoding: chunked") {
+        return (head, unchunked(body));
+    }
+    (head, body.to_vec())
+}
+
+/// Sends one gRPC-web request as HTTP/1.1; the answer is still to be read.
+async fn send_grpc_web(address: &str, path: &str, key: &str, message: &[u8]) -> TcpStream {
     let host = address.trim_start_matches("http://");
     let length = message.len() + FRAME_HEAD_BYTES;
     let head = format!(
@@ -137,21 +225,13 @@ async fn grpc_web(address: &str, path: &str, key: &str, message: &[u8]) -> (Stri
     request.extend(message);
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(&request).await.unwrap();
-    let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
-    within("the answer", SOON, read).await.unwrap();
-    let end = answer
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .unwrap();
-    let head = String::from_utf8(answer[..end].to_vec())
-        .unwrap()
-        .to_lowercase();
-    let body = answer[end + 4..].to_vec();
-    if head.contains("transfer-encoding: chunked") {
-        return (head, unchunked(&body));
-    }
-    (head, body)
+    stream
+}
+
+/// Where the body of an answer begins, if that has come.
+fn end_of_head(answer: &[u8]) -> Option<usize> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some(end + 4)
 }
 
 /// A frame's flags and length.
@@ -159,14 +239,17 @@ const FRAME_HEAD_BYTES: usize = 5;
 /// Set in a frame's flags: it holds the trailers.
 const TRAILERS: u8 = 0x80;
 
-/// The one message of a gRPC-web body, and its trailers as text.
-fn frames(mut body: &[u8]) -> (Vec<u8>, String) {
-    let (mut message, mut trailers) = (Vec::new(), String::new());
+/// The messages of a gRPC-web body that have come whole, and its trailers as
+/// text.
+fn frames(mut body: &[u8]) -> (Vec<Vec<u8>>, String) {
+    let (mut messages, mut trailers) = (Vec::new(), String::new());
     while let [flags, a, b, c, d, rest @ ..] = body {
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let (frame, after) = rest.split_at(length);
+        let Some((frame, after)) = rest.split_at_checked(length) else {
+            break;
+        };
         if flags & TRAILERS == 0 {
-            message = frame.to_vec();
+            messages.push(frame.to_vec());
         } else {
             trailers = String::from_utf8(frame.to_vec())
                 .unwrap()
@@ -174,19 +257,19 @@ fn frames(mut body: &[u8]) -> (Vec<u8>, String) {
         }
         body = after;
     }
-    (message, trailers)
+    (messages, trailers)
 }
 
-/// A body without HTTP/1.1's chunk sizes.
+/// A body without HTTP/1.1's chunk sizes, as far as it has come.
 fn unchunked(mut body: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Some(line) = body.windows(2).position(|two| two == b"\r\n") {
         let size = std::str::from_utf8(&body[..line]).unwrap();
         let size = usize::from_str_radix(size.trim(), 16).unwrap();
-        if size == 0 {
+        let chunk = line + 2;
+        if size == 0 || body.len() < chunk + size + 2 {
             break;
         }
-        let chunk = line + 2;
         whole.extend(&body[chunk..chunk + size]);
         body = &body[chunk + size + 2..];
     }
