@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test setup fmt lint layers bench proto proto-release generate sqlx
-.PHONY: conformance corpus load ci clean
+.PHONY: conformance corpus vectors load ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ conformance: ## Evaluate the conformance cases of a folder (CASES=tests/conforma
 
 corpus: ## Write the generated conformance cases anew, in tests/conformance/generated/
 	cargo run --quiet --package burgee-evaluator --example corpus -- tests/conformance/generated
+
+vectors: ## Ask the SDKs of LaunchDarkly and Unleash anew, for tests/conformance/vectors/
+	@scripts/setup.sh vectors
+	NODE_PATH=$(CURDIR)/.tools/vectors/node_modules PYTHONPATH=$(CURDIR)/.tools/vectors/python \
+		node tests/vectors/vectors.cjs
 
 bench: ## Measure the evaluator beside the published engines of others
 	cargo bench $(BENCHMARKS) -- --quiet

@@ -3,8 +3,9 @@
 # or, as root, with the system's packages. Does nothing, quickly, where all is there.
 #
 #   scripts/setup.sh [postgres] [grpcurl] [buf] [generators] [components] [cargo-deny]
+#                    [vectors]
 #
-# Without arguments: all but generators and cargo-deny, which only some need.
+# Without arguments: all but generators, cargo-deny and vectors, which only some need.
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -106,6 +107,24 @@ setup_generators() {
   installed "protoc-gen-go-$PROTOC_GEN_GO_VERSION-$PROTOC_GEN_GO_GRPC_VERSION"
 }
 
+# The SDKs that make vectors asks.
+setup_vectors() {
+  local from="$ROOT/tests/vectors" place="$TOOLS/vectors"
+  cmp -s "$from/package-lock.json" "$place/package-lock.json" &&
+    cmp -s "$from/requirements.txt" "$place/requirements.txt" && return
+  need npm "asking SDKs"
+  python3 -m pip --version >/dev/null 2>&1 || die "asking SDKs needs pip, which is not here"
+  say "installing the SDKs of LaunchDarkly and Unleash"
+  rm -rf "$place"
+  mkdir -p "$place"
+  cp "$from/package.json" "$from/package-lock.json" "$place"
+  (cd "$place" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund --no-update-notifier)
+  python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --target "$place/python" --requirement "$from/requirements.txt"
+  # Last, as it tells that all is there.
+  cp "$from/requirements.txt" "$place"
+}
+
 setup_components() {
   local component
   for component in clippy fmt; do
@@ -134,7 +153,7 @@ flock 9
 for tool in "$@"; do
   # A server that a package starts must not inherit the lock.
   case "$tool" in
-    postgres | grpcurl | buf | generators | components) "setup_$tool" 9>&- ;;
+    postgres | grpcurl | buf | generators | components | vectors) "setup_$tool" 9>&- ;;
     cargo-deny) setup_cargo_deny 9>&- ;;
     *) die "no such tool: $tool" ;;
   esac
