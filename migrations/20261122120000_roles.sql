@@ -1,4 +1,4 @@
--- Who has which role where. Roles that every organization has are not stored.
+-- Service accounts that people manage, and who has which role where. Roles that every organization has are not stored.
 
 -- Roles that an organization made.
 create table roles (
@@ -42,3 +42,21 @@ select gen_random_uuid(), organization_id, id, role, 'burgee-server' from servic
 
 -- Replaced by the bindings before anything was released that reads it.
 alter table service_accounts drop column role;
+
+alter table service_accounts
+    -- burgee.admin.v1.ServiceAccount, without its key.
+    add column body bytea not null default '',
+    add column disabled boolean not null default false,
+    add column version bigint not null default 1,
+    add column updated_at timestamptz not null default now(),
+    add column changed_by text not null default 'burgee-server',
+    drop constraint service_accounts_organization_id_key_key,
+    add constraint service_accounts_key unique (organization_id, key);
+
+alter table service_account_tokens
+    add column display_name text not null default '',
+    add column creator text not null default 'burgee-server',
+    -- Written a while later, for many at once.
+    add column last_used_at timestamptz;
+create index service_account_tokens_account
+    on service_account_tokens (service_account_id, created_at);

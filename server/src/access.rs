@@ -23,6 +23,8 @@ pub struct Principal {
     pub organization: Uuid,
     /// What history calls it, such as `serviceAccounts/admin`.
     pub actor: String,
+    /// The key of the service account. Empty: the server itself.
+    pub account: String,
     /// What it may do, and where.
     pub grants: Grants,
 }
@@ -34,10 +36,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// Which method, as `/package.Service/Method`.
     pub method: &'static str,
-    /// What it takes.
-    pub permission: Permission,
-    /// Where that must be held.
-    pub level: Level,
+    /// What it takes, and where that must be held. None: to be known is enough.
+    pub needs: Option<(Permission, Level)>,
 }
 
 /// Proof that the caller may do what the method does, at least somewhere. Only
@@ -72,7 +72,8 @@ impl Authorized {
     #[must_use]
     pub fn allows(&self, place: Place<'_>) -> bool {
         let grants = &self.caller.principal.grants;
-        grants.allow(self.caller.permission, place)
+        let needs = self.caller.needs;
+        needs.is_none_or(|(permission, _)| grants.allow(permission, place))
     }
 
     /// As [`Authorized::allows`].
@@ -80,28 +81,42 @@ impl Authorized {
     /// # Errors
     /// [`Error::PermissionDenied`].
     pub fn demand(&self, place: Place<'_>) -> Result<(), Error> {
-        if self.allows(place) {
-            return Ok(());
+        match self.caller.needs {
+            Some((permission, _)) if !self.allows(place) => Err(denied(permission)),
+            _ => Ok(()),
         }
-        Err(Error::PermissionDenied {
-            permission: self.caller.permission.name(),
-        })
+    }
+
+    /// Refuses to hand out, or to take hold of, more than the caller may do.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`], with the first thing that the caller may not do.
+    pub fn demand_cover(&self, grants: &Grants) -> Result<(), Error> {
+        let missing = self.caller.principal.grants.missing(grants);
+        missing.map_or(Ok(()), |permission| Err(denied(permission)))
     }
 
     /// The keys of the projects in which the caller may do what the method does. None: in
     /// every one.
     #[must_use]
     pub fn projects(&self) -> Option<Vec<String>> {
-        let grants = &self.caller.principal.grants;
-        grants.projects(self.caller.permission)
+        let (permission, _) = self.caller.needs?;
+        self.caller.principal.grants.projects(permission)
     }
 
     /// The keys of a project's environments in which the caller may do what the method does.
     /// None: in every one.
     #[must_use]
     pub fn environments(&self, project: &str) -> Option<Vec<String>> {
+        let (permission, _) = self.caller.needs?;
         let grants = &self.caller.principal.grants;
-        grants.environments(self.caller.permission, project)
+        grants.environments(permission, project)
+    }
+}
+
+fn denied(permission: Permission) -> Error {
+    Error::PermissionDenied {
+        permission: permission.name(),
     }
 }
 
@@ -112,19 +127,19 @@ impl Authorized {
 /// [`Error::CredentialMissing`] if nobody was recognised,
 /// [`Error::PermissionDenied`] if they may not.
 pub fn authorize<T>(request: &tonic::Request<T>) -> Result<Authorized, Error> {
-    let caller = request
-        .extensions()
-        .get::<Caller>()
-        .ok_or(Error::CredentialMissing)?;
+    let caller = request.extensions().get::<Caller>();
     let authorized = Authorized {
-        caller: caller.clone(),
+        caller: caller.ok_or(Error::CredentialMissing)?.clone(),
     };
-    if caller.level == Level::Organization {
-        authorized.demand(Place::Organization)?;
-    } else if !caller.principal.grants.allow_anywhere(caller.permission) {
-        return Err(Error::PermissionDenied {
-            permission: caller.permission.name(),
-        });
+    match authorized.caller.needs {
+        Some((_, Level::Organization)) => authorized.demand(Place::Organization)?,
+        Some((permission, _)) => {
+            let grants = &authorized.caller.principal.grants;
+            if !grants.allow_anywhere(permission) {
+                return Err(denied(permission));
+            }
+        }
+        None => {}
     }
     Ok(authorized)
 }
@@ -137,12 +152,11 @@ pub fn authorize_start_up(organization: Uuid, actor: &str, method: &'static str)
             principal: Arc::new(Principal {
                 organization,
                 actor: actor.to_owned(),
+                account: String::new(),
                 grants: Grants::everything(),
             }),
             method,
-            // Everything is granted, so any will do.
-            permission: Permission::ProjectRead,
-            level: Level::Organization,
+            needs: None,
         },
     }
 }

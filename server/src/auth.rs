@@ -7,7 +7,9 @@
 //! not reach a handler.
 
 mod cache;
+pub mod service;
 mod tokens;
+mod uses;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -21,6 +23,7 @@ use crate::access::{self, Caller, Rule};
 use crate::error::Error;
 
 pub use tokens::Tokens;
+pub use uses::Uses;
 
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
 /// layer, which turns its statuses into what browsers read.
@@ -50,14 +53,13 @@ async fn recognise(
     };
     match rule {
         Rule::Public | Rule::DataPlane => Ok(None),
-        Rule::Permission(permission, level) => {
+        Rule::Known | Rule::Permission(..) => {
             let hash = token_hash(headers)?;
             let principal = tokens.principal(&hash).await?;
             Ok(Some(Caller {
                 principal,
                 method,
-                permission,
-                level,
+                needs: rule.needs(),
             }))
         }
     }

@@ -57,6 +57,20 @@ impl Descriptors {
         serde_json::to_string(&self.dynamic(message)?).map_err(Error::internal)
     }
 
+    /// Any JSON as a message.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for what is no JSON.
+    pub fn value(&self, json: &str) -> Result<prost_types::Value, Error> {
+        let descriptor = self.message("google.protobuf.Value")?;
+        let mut json = serde_json::Deserializer::from_str(json);
+        let value = DynamicMessage::deserialize(descriptor, &mut json);
+        let value = value.map_err(Error::internal)?;
+        Ok(prost_types::Value::decode(
+            value.encode_to_vec().as_slice(),
+        )?)
+    }
+
     /// `current` with the fields that `mask` names taken from `update`; without
     /// a mask, those that are populated in `update` and may be changed.
     ///

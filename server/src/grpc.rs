@@ -9,10 +9,14 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use burgee_hub::Hub;
 use burgee_proto::admin::v1::api_key_service_server::ApiKeyServiceServer;
+use burgee_proto::admin::v1::audit_service_server::AuditServiceServer;
+use burgee_proto::admin::v1::auth_service_server::AuthServiceServer;
 use burgee_proto::admin::v1::environment_service_server::EnvironmentServiceServer;
 use burgee_proto::admin::v1::flag_service_server::FlagServiceServer;
+use burgee_proto::admin::v1::member_service_server::MemberServiceServer;
 use burgee_proto::admin::v1::project_service_server::ProjectServiceServer;
 use burgee_proto::admin::v1::segment_service_server::SegmentServiceServer;
+use burgee_proto::admin::v1::service_account_service_server::ServiceAccountServiceServer;
 use burgee_runtime::calls::{CallLimits, guard, unknown_path};
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -21,7 +25,9 @@ use tonic_web::GrpcWebLayer;
 use crate::app::App;
 use crate::auth::{self, Tokens};
 use crate::failure::Failure;
-use crate::{api_keys, environments, flags, http, projects, segments};
+use crate::{
+    api_keys, audit, environments, flags, http, members, projects, segments, service_accounts,
+};
 
 /// The largest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -33,6 +39,10 @@ pub const SERVICES: &[&str] = &[
     "burgee.admin.v1.FlagService",
     "burgee.admin.v1.SegmentService",
     "burgee.admin.v1.ApiKeyService",
+    "burgee.admin.v1.AuthService",
+    "burgee.admin.v1.MemberService",
+    "burgee.admin.v1.ServiceAccountService",
+    "burgee.admin.v1.AuditService",
     "burgee.sync.v1.SyncService",
     "burgee.evaluation.v1.EvaluationService",
 ];
@@ -41,12 +51,17 @@ pub const SERVICES: &[&str] = &[
 ///
 /// # Errors
 /// [`Failure::Reflection`].
-pub fn router(app: &App, hub: &Hub, health: HealthServer<impl Health>) -> Result<Router, Failure> {
+pub fn router(
+    app: &App,
+    hub: &Hub,
+    tokens: Tokens,
+    health: HealthServer<impl Health>,
+) -> Result<Router, Failure> {
     let services = reflected(administered(app, hub).add_service(health))?;
     let services = services
         .into_axum_router()
         // The innermost layer first.
-        .layer(from_fn_with_state(Tokens::new(app), auth::authenticate))
+        .layer(from_fn_with_state(tokens, auth::authenticate))
         .layer(GrpcWebLayer::new());
     let all = services.merge(http::router()).fallback(unknown_path);
     Ok(guard(all, &CallLimits::default()).layer(http::cross_origin()))
@@ -68,6 +83,10 @@ fn administered(app: &App, hub: &Hub) -> Routes {
         .add_service(limited!(FlagServiceServer, flags, hub))
         .add_service(limited!(SegmentServiceServer, segments))
         .add_service(limited!(ApiKeyServiceServer, api_keys))
+        .add_service(limited!(AuthServiceServer, auth))
+        .add_service(limited!(MemberServiceServer, members))
+        .add_service(limited!(ServiceAccountServiceServer, service_accounts))
+        .add_service(limited!(AuditServiceServer, audit))
 }
 
 /// Adds reflection, in both versions that tools ask for.

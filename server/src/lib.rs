@@ -7,6 +7,8 @@
 //! | [`auth`], [`access`] | who is calling, and may they |
 //! | [`change`] | the only door for writes |
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
+//! | [`members`], [`service_accounts`] | who may do what, and machines' accounts |
+//! | [`audit`] | who did what |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
 //! | [`deployment`] | migrations, the first organization, the epoch |
 //! | [`dev`], [`private_postgres`] | trying Burgee out |
@@ -15,6 +17,7 @@
 pub mod access;
 pub mod api_keys;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod change;
 pub mod change_feed;
@@ -29,6 +32,7 @@ pub mod failure;
 pub mod flags;
 pub mod grpc;
 pub mod http;
+pub mod members;
 pub mod names;
 pub mod page;
 pub mod private_postgres;
@@ -36,5 +40,6 @@ pub mod projects;
 pub mod random;
 pub mod segments;
 pub mod serve;
+pub mod service_accounts;
 pub mod stored;
 pub mod texts;

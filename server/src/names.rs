@@ -1,11 +1,15 @@
 //! Resource names: one type for each, one parser for all.
 
+mod access;
+
 use std::fmt;
 
 use uuid::Uuid;
 
 use crate::access::Place;
 use crate::error::Error;
+
+pub use access::{RoleBindingName, RoleName, ServiceAccountName, TokenName};
 
 /// The longest key of a project or environment, in bytes.
 const SLUG_MAX: usize = 63;
@@ -82,6 +86,8 @@ enum Part {
     Slug,
     /// `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`
     Key,
+    /// A UUID in lower case, as the server writes it.
+    Uid,
 }
 
 /// Reads `collection/part/collection/part/…`. `field` names where in the
@@ -94,7 +100,10 @@ fn parse<const N: usize>(
     let malformed = || {
         let wanted: Vec<String> = form
             .iter()
-            .map(|(collection, _)| format!("{collection}/{{{}}}", collection.trim_end_matches('s')))
+            .map(|(collection, kind)| match kind {
+                Part::Uid => format!("{collection}/{{uid}}"),
+                _ => format!("{collection}/{{{}}}", collection.trim_end_matches('s')),
+            })
             .collect();
         Error::invalid(
             field,
@@ -121,14 +130,15 @@ fn check(field: &str, text: &str, part: Part) -> Result<(), Error> {
     let (maximum, wanted) = match part {
         Part::Slug => (SLUG_MAX, "[a-z0-9][a-z0-9-]{0,62}"),
         Part::Key => (KEY_MAX, "[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
+        Part::Uid => return check_uid(field, text),
     };
     let first = |byte: u8| match part {
-        Part::Slug => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
         Part::Key => byte.is_ascii_alphanumeric(),
+        Part::Slug | Part::Uid => byte.is_ascii_lowercase() || byte.is_ascii_digit(),
     };
     let rest = |byte: u8| match part {
-        Part::Slug => first(byte) || byte == b'-',
         Part::Key => first(byte) || matches!(byte, b'.' | b'_' | b'-'),
+        Part::Slug | Part::Uid => first(byte) || byte == b'-',
     };
     let bytes = text.as_bytes();
     let good = bytes.len() <= maximum
@@ -144,7 +154,21 @@ fn check(field: &str, text: &str, part: Part) -> Result<(), Error> {
     }
 }
 
-/// Checks the key of a new project or environment.
+/// A uid has one spelling, so that names compare by bytes.
+fn check_uid(field: &str, text: &str) -> Result<(), Error> {
+    let parsed = Uuid::parse_str(text).ok();
+    if parsed.is_some_and(|uid| uid.to_string() == text) {
+        return Ok(());
+    }
+    Err(Error::invalid(field, "give a uid as the server writes it"))
+}
+
+/// A uid that was checked.
+fn parsed(uid: &str) -> Uuid {
+    Uuid::parse_str(uid).unwrap_or_default()
+}
+
+/// Checks the key of a new project, environment, service account or role.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming `field`.
@@ -357,15 +381,8 @@ impl ApiKeyName {
     /// # Errors
     /// [`Error::Invalid`] naming `field`.
     pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        name.strip_prefix("apiKeys/")
-            // A uid has one spelling, so that names compare by bytes.
-            .and_then(|uid| {
-                Uuid::parse_str(uid)
-                    .ok()
-                    .filter(|parsed| parsed.to_string() == uid)
-            })
-            .map(|uid| Self { uid })
-            .ok_or_else(|| Error::invalid(field, "give a name of the form apiKeys/{uid}"))
+        let [uid] = parse(field, name, [("apiKeys", Part::Uid)])?;
+        Ok(Self { uid: parsed(&uid) })
     }
 }
 

@@ -1,9 +1,14 @@
 //! Keyset paging: a token says after which row the next page begins, and which
 //! question it belongs to.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
+use sqlx::types::time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -65,6 +70,14 @@ impl Page {
         self.size + 1
     }
 
+    /// The token of the page that begins after a place.
+    #[must_use]
+    pub fn token_after(&self, place: &str) -> String {
+        let mut token = self.question.clone();
+        token.extend_from_slice(place.as_bytes());
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
     /// Cuts what was read to the page, and makes the token of the next one.
     /// `place` tells a row's place in the order.
     pub fn cut<R>(&self, rows: &mut Vec<R>, place: impl Fn(&R) -> String) -> String {
@@ -73,11 +86,8 @@ impl Page {
             return String::new();
         }
         rows.truncate(size);
-        rows.last().map_or_else(String::new, |last| {
-            let mut token = self.question.clone();
-            token.extend_from_slice(place(last).as_bytes());
-            URL_SAFE_NO_PAD.encode(token)
-        })
+        rows.last()
+            .map_or_else(String::new, |last| self.token_after(&place(last)))
     }
 }
 
@@ -92,6 +102,41 @@ fn open(token: &str, question: &[u8]) -> Result<String, Error> {
         let description = "give the next_page_token of the same question, or begin without one";
         Error::invalid("page_token", description)
     })
+}
+
+/// A row's place in an order by time: a uid tells rows of one moment apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimePlace {
+    /// When it was made.
+    pub time: OffsetDateTime,
+    /// Its uid.
+    pub id: Uuid,
+}
+
+impl TimePlace {
+    /// Reads a place that [`TimePlace::to_string`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a token that nobody here made.
+    pub fn parse(place: &str) -> Result<Self, Error> {
+        let parsed = place.split_once(' ').and_then(|(time, id)| {
+            Some(Self {
+                time: OffsetDateTime::parse(time, &Rfc3339).ok()?,
+                id: Uuid::parse_str(id).ok()?,
+            })
+        });
+        parsed.ok_or_else(|| {
+            let description = "give the next_page_token of the same question";
+            Error::invalid("page_token", description)
+        })
+    }
+}
+
+impl fmt::Display for TimePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.time.format(&Rfc3339).map_err(|_| fmt::Error)?;
+        write!(f, "{time} {}", self.id)
+    }
 }
 
 #[cfg(test)]

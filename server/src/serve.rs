@@ -15,6 +15,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::app::App;
+use crate::auth::Tokens;
 use crate::change_feed::ChangeFeed;
 use crate::config::{Listen, Shutdown};
 use crate::failure::Failure;
@@ -75,7 +76,9 @@ impl Server {
         hub.attach(Arc::new(feed.clone()));
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, ServingStatus::Serving).await;
-        let router = grpc::router(&self.app, &hub, health)?;
+        let tokens = Tokens::new(&self.app);
+        let uses = tokens.uses();
+        let router = grpc::router(&self.app, &hub, tokens, health)?;
 
         let stopped = CancellationToken::new();
         let workers = TaskTracker::new();
@@ -84,6 +87,7 @@ impl Server {
             self.app.pools.write.clone(),
             stopped.clone(),
         ));
+        workers.spawn(uses.run(self.app.pools.write.clone(), stopped.clone()));
         let closing = CancellationToken::new();
         let serving =
             self.listening

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use burgee_proto::admin::v1::api_key_service_client::ApiKeyServiceClient;
+use burgee_proto::admin::v1::audit_service_client::AuditServiceClient;
+use burgee_proto::admin::v1::auth_service_client::AuthServiceClient;
 use burgee_proto::admin::v1::environment_service_client::EnvironmentServiceClient;
 use burgee_proto::admin::v1::flag_service_client::FlagServiceClient;
+use burgee_proto::admin::v1::member_service_client::MemberServiceClient;
 use burgee_proto::admin::v1::project_service_client::ProjectServiceClient;
 use burgee_proto::admin::v1::segment_service_client::SegmentServiceClient;
+use burgee_proto::admin::v1::service_account_service_client::ServiceAccountServiceClient;
 use burgee_proto::evaluation::v1::evaluation_service_client::EvaluationServiceClient;
 use burgee_proto::evaluation::v1::{EvaluateAllRequest, EvaluateRequest};
 use burgee_proto::sync::v1::sync_service_client::SyncServiceClient;
@@ -155,6 +159,30 @@ impl Caller {
     #[must_use]
     pub fn api_keys(&self) -> ApiKeyServiceClient<Authenticated> {
         ApiKeyServiceClient::new(self.service.clone())
+    }
+
+    /// Whoever they are themselves.
+    #[must_use]
+    pub fn auth(&self) -> AuthServiceClient<Authenticated> {
+        AuthServiceClient::new(self.service.clone())
+    }
+
+    /// Roles, and who has which.
+    #[must_use]
+    pub fn members(&self) -> MemberServiceClient<Authenticated> {
+        MemberServiceClient::new(self.service.clone())
+    }
+
+    /// Service accounts.
+    #[must_use]
+    pub fn service_accounts(&self) -> ServiceAccountServiceClient<Authenticated> {
+        ServiceAccountServiceClient::new(self.service.clone())
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> AuditServiceClient<Authenticated> {
+        AuditServiceClient::new(self.service.clone())
     }
 
     /// Rulesets.

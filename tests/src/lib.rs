@@ -14,6 +14,7 @@
 //! | [`server`], [`relay`] | `burgee-server` and `burgee-relay`: start, kill −9, restart |
 //! | [`callers`] | typed clients with a credential |
 //! | [`project`] | a project with environments, and short words for changing it |
+//! | [`accounts`] | service accounts with a role somewhere |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
 //! | [`viewer`] | follows the evaluations of a context |
@@ -29,6 +30,7 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+pub mod accounts;
 pub mod builders;
 pub mod callers;
 pub mod dev_server;

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod audit;
 mod bad_input;
 mod behind;
 mod dev;
@@ -18,7 +19,9 @@ mod idempotency;
 mod lies;
 mod protocols;
 mod relays;
+mod roles;
 mod salts;
+mod service_accounts;
 mod shipping;
 mod travelling;
 mod trying_out;

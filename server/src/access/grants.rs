@@ -86,6 +86,42 @@ impl Grants {
         self.at(place).contains(permission)
     }
 
+    /// The first thing that the others allow and these do not. None: these allow all of it.
+    #[must_use]
+    pub fn missing(&self, others: &Self) -> Option<Permission> {
+        let missing = |place: Place<'_>, wanted: Permissions| {
+            let held = self.at(place);
+            wanted.iter().find(|permission| !held.contains(*permission))
+        };
+        missing(Place::Organization, others.organization).or_else(|| {
+            others.projects.iter().find_map(|(project, wanted)| {
+                missing(Place::Project(project), wanted.project).or_else(|| {
+                    let mut environments = wanted.environments.iter();
+                    environments.find_map(|(key, wanted)| {
+                        missing(Place::Environment(project, key), *wanted)
+                    })
+                })
+            })
+        })
+    }
+
+    /// What is given at each place, beside what comes from above.
+    #[must_use]
+    pub fn given(&self) -> Vec<(String, Permissions)> {
+        let mut given = vec![(String::new(), self.organization)];
+        for (project, held) in &self.projects {
+            given.push((format!("projects/{project}"), held.project));
+            given.extend(held.environments.iter().map(|(environment, held)| {
+                (
+                    format!("projects/{project}/environments/{environment}"),
+                    *held,
+                )
+            }));
+        }
+        given.retain(|(_, held)| *held != Permissions::default());
+        given
+    }
+
     /// Whether something is allowed anywhere at all.
     #[must_use]
     pub fn allow_anywhere(&self, permission: Permission) -> bool {
@@ -160,6 +196,22 @@ mod tests {
             Place::Environment("shop", "production")
         ));
         assert!(!grants.allow(Permission::FlagRead, Place::Project("blog")));
+    }
+
+    #[test]
+    fn what_one_holds_less_than_another_is_missing() {
+        let in_staging = developer_in(Place::Environment("shop", "staging"));
+        let in_shop = developer_in(Place::Project("shop"));
+        let everywhere = developer_in(Place::Organization);
+        assert_eq!(everywhere.missing(&in_shop), None);
+        assert_eq!(in_shop.missing(&in_staging), None);
+        assert_eq!(in_staging.missing(&in_staging), None);
+        assert_eq!(in_staging.missing(&Grants::default()), None);
+        assert!(in_staging.missing(&in_shop).is_some());
+        assert!(in_shop.missing(&everywhere).is_some());
+        let mut viewer = Grants::default();
+        viewer.add(Place::Organization, BuiltIn::Viewer.permissions());
+        assert_eq!(viewer.missing(&in_staging), Some(Permission::FlagCreate));
     }
 
     #[test]

@@ -7,10 +7,23 @@ use super::permission::Permission as P;
 pub enum Rule {
     /// Whoever has the permission, at the level of what the call is about.
     Permission(P, Level),
+    /// Whoever is known, whatever they may do.
+    Known,
     /// Whoever has a key of the data plane: the hub checks it.
     DataPlane,
     /// Anybody: health and reflection.
     Public,
+}
+
+impl Rule {
+    /// The permission that a caller needs, and where.
+    #[must_use]
+    pub fn needs(self) -> Option<(P, Level)> {
+        match self {
+            Self::Permission(permission, level) => Some((permission, level)),
+            Self::Known | Self::DataPlane | Self::Public => None,
+        }
+    }
 }
 
 /// Where a permission must be held.
@@ -195,6 +208,91 @@ pub const METHODS: &[(&str, Rule)] = &[
     (
         "/burgee.admin.v1.ApiKeyService/RevokeApiKey",
         Rule::Permission(P::ApiKeyRevoke, Level::Each),
+    ),
+    ("/burgee.admin.v1.AuthService/WhoAmI", Rule::Known),
+    (
+        "/burgee.admin.v1.ServiceAccountService/GetServiceAccount",
+        Rule::Permission(P::ServiceAccountRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/ListServiceAccounts",
+        Rule::Permission(P::ServiceAccountRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/CreateServiceAccount",
+        Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/UpdateServiceAccount",
+        Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/DeleteServiceAccount",
+        Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/ListServiceAccountTokens",
+        Rule::Permission(P::ServiceAccountRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/CreateServiceAccountToken",
+        Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/RotateServiceAccountToken",
+        Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.ServiceAccountService/RevokeServiceAccountToken",
+        Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListPermissions",
+        Rule::Permission(P::RoleRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/GetRole",
+        Rule::Permission(P::RoleRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListRoles",
+        Rule::Permission(P::RoleRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/CreateRole",
+        Rule::Permission(P::RoleManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/UpdateRole",
+        Rule::Permission(P::RoleManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/DeleteRole",
+        Rule::Permission(P::RoleManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListRoleBindings",
+        Rule::Permission(P::RoleRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/CreateRoleBinding",
+        Rule::Permission(P::RoleBind, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/DeleteRoleBinding",
+        Rule::Permission(P::RoleBind, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ExplainAccess",
+        Rule::Permission(P::RoleRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.AuditService/ListAuditEntries",
+        Rule::Permission(P::AuditRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.AuditService/ExportAuditEntries",
+        Rule::Permission(P::AuditRead, Level::Organization),
     ),
     ("/burgee.sync.v1.SyncService/WatchRuleset", Rule::DataPlane),
     ("/burgee.sync.v1.SyncService/GetRuleset", Rule::DataPlane),

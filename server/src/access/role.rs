@@ -45,6 +45,30 @@ impl BuiltIn {
         Self::ALL.iter().copied().find(|role| role.key() == key)
     }
 
+    /// What people call it.
+    #[must_use]
+    pub fn display_name(self) -> &'static str {
+        match self {
+            Self::Viewer => "Viewer",
+            Self::Developer => "Developer",
+            Self::Reviewer => "Reviewer",
+            Self::Admin => "Admin",
+            Self::Owner => "Owner",
+        }
+    }
+
+    /// What it is for, in a sentence.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Viewer => "Sees everything but the audit log.",
+            Self::Developer => "Makes and changes flags and segments.",
+            Self::Reviewer => "Looks after changes: reads the audit log, turns flags off and on.",
+            Self::Admin => "Manages projects, environments, keys and who has which role.",
+            Self::Owner => "May do everything.",
+        }
+    }
+
     /// What it allows.
     #[must_use]
     pub fn permissions(self) -> Permissions {

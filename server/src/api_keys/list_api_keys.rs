@@ -6,8 +6,6 @@ use burgee_proto::admin::v1::{
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use sqlx::PgConnection;
-use sqlx::types::time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::{KeyEntry, environments, show, store};
@@ -15,7 +13,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::{ApiKeyName, EnvironmentName};
-use crate::page::Page;
+use crate::page::{Page, TimePlace};
 
 /// Gives one key, without its secret.
 ///
@@ -59,8 +57,8 @@ pub async fn list_api_keys(
     let environments = (environment, shown.as_deref());
     let mut places =
         page_of_places(&mut connection, organization, &filter, environments, &page).await?;
-    let next_page_token = page.cut(&mut places, |(place, _)| place.clone());
-    let ids: Vec<Uuid> = places.iter().map(|(_, id)| *id).collect();
+    let next_page_token = page.cut(&mut places, TimePlace::to_string);
+    let ids: Vec<Uuid> = places.iter().map(|place| place.id).collect();
     let keys = store::read(&mut connection, organization, &ids).await?;
     Ok(ListApiKeysResponse {
         api_keys: keys.iter().filter_map(stored).collect(),
@@ -86,16 +84,17 @@ async fn wanted_environment(
     Ok(Some(id))
 }
 
-/// Places (a time and a uid) and uids of one row more than the page has.
+/// Places of one row more than the page has.
 async fn page_of_places(
     connection: &mut PgConnection,
     organization: Uuid,
     filter: &ApiKeyFilter,
     (environment, shown): (Option<Uuid>, Option<&[Uuid]>),
     page: &Page,
-) -> Result<Vec<(String, Uuid)>, Error> {
+) -> Result<Vec<TimePlace>, Error> {
     let kind = (filter.kind() != AccessKeyKind::Unspecified).then_some(filter.kind() as i16);
-    let (after_time, after_id) = page.after.as_deref().map(after).transpose()?.unzip();
+    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let (after_time, after_id) = after.map(|place| (place.time, place.id)).unzip();
     let rows = sqlx::query!(
         "select k.id, k.created_at from api_keys k
          where k.organization_id = $1
@@ -123,25 +122,9 @@ async fn page_of_places(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let time = row.created_at.format(&Rfc3339).map_err(Error::internal)?;
-            Ok((format!("{time} {}", row.id), row.id))
-        })
-        .collect()
-}
-
-fn after(place: &str) -> Result<(OffsetDateTime, Uuid), Error> {
-    let parsed = place.split_once(' ').and_then(|(time, id)| {
-        Some((
-            OffsetDateTime::parse(time, &Rfc3339).ok()?,
-            Uuid::parse_str(id).ok()?,
-        ))
+    let places = rows.into_iter().map(|row| TimePlace {
+        time: row.created_at,
+        id: row.id,
     });
-    parsed.ok_or_else(|| {
-        Error::invalid(
-            "page_token",
-            "give the next_page_token of the same question",
-        )
-    })
+    Ok(places.collect())
 }

@@ -1,7 +1,5 @@
 //! RotateApiKey: a successor with a new secret, while the old one still works.
 
-use std::time::Duration;
-
 use burgee_proto::admin::v1::{ApiKey, RotateApiKeyRequest, RotateApiKeyResponse};
 use sqlx::types::time::OffsetDateTime;
 
@@ -11,12 +9,7 @@ use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
 use crate::names::ApiKeyName;
-use crate::stored::{time_of, timestamp};
-
-/// How long the old key still works, if nothing is said.
-const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest that it may.
-const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+use crate::stored::{overlap, time_of, timestamp};
 
 #[tonic::async_trait]
 impl Mutation for RotateApiKeyRequest {
@@ -28,7 +21,7 @@ impl Mutation for RotateApiKeyRequest {
 
     async fn apply(&self, change: &mut Change) -> Result<RotateApiKeyResponse, Error> {
         let name = ApiKeyName::parse("name", &self.name)?;
-        let overlap = overlap(self)?;
+        let overlap = overlap(self.overlap)?;
         let etag = change.common.etag.clone();
         let mut old = change.load_key(name).await?;
         old.stored()?.check_etag(name, &etag)?;
@@ -70,14 +63,4 @@ fn successors_end(old: &KeyEntry, now: OffsetDateTime) -> Result<Option<OffsetDa
     let lifetime = time_of("expire_time", end)? - stored.created_at;
     // Beyond what a timestamp can say is never.
     Ok(now.checked_add(lifetime))
-}
-
-fn overlap(request: &RotateApiKeyRequest) -> Result<Duration, Error> {
-    let Some(overlap) = request.overlap else {
-        return Ok(OVERLAP_DEFAULT);
-    };
-    let given = Duration::try_from(overlap)
-        .ok()
-        .filter(|overlap| *overlap <= OVERLAP_MAX);
-    given.ok_or_else(|| Error::invalid("overlap", "give 0 to 30 days"))
 }

@@ -8,9 +8,11 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::cache::Cache;
-use crate::access::{BuiltIn, Grants, Permission, Permissions, Place, Principal};
+use super::uses::Uses;
+use crate::access::{Grants, Principal};
 use crate::app::App;
 use crate::error::Error;
+use crate::members::{BindingPlace, allowed_by};
 
 /// How long a look-up may take.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -21,6 +23,7 @@ pub struct Tokens {
     pool: PgPool,
     dev: bool,
     cache: Arc<Cache<Option<Arc<Principal>>>>,
+    uses: Uses,
 }
 
 impl Tokens {
@@ -31,6 +34,7 @@ impl Tokens {
             pool: app.pools.authentication.clone(),
             dev: app.dev,
             cache: Arc::default(),
+            uses: Uses::default(),
         }
     }
 
@@ -54,7 +58,15 @@ impl Tokens {
                 answer
             }
         };
-        answer.ok_or(Error::CredentialInvalid)
+        let principal = answer.ok_or(Error::CredentialInvalid)?;
+        self.uses.note(*hash);
+        Ok(principal)
+    }
+
+    /// Which tokens were used, for writing it down.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        self.uses.clone()
     }
 
     async fn look_up(&self, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
@@ -70,6 +82,7 @@ impl Tokens {
                left join environments e on e.id = b.environment_id
                left join projects p on p.id = coalesce(b.project_id, e.project_id)
                where t.hash = $1
+                 and not a.disabled
                  and t.revoked_at is null
                  and (t.expires_at is null or t.expires_at > clock_timestamp())
                  and (not t.dev or $2)"#,
@@ -83,31 +96,18 @@ impl Tokens {
         };
         let mut grants = Grants::default();
         for row in &rows {
-            let place = match (&row.project, &row.environment) {
-                (Some(project), Some(environment)) => Place::Environment(project, environment),
-                (Some(project), None) => Place::Project(project),
-                (None, _) => Place::Organization,
+            let place = BindingPlace {
+                project: row.project.clone(),
+                environment: row.environment.clone(),
             };
             let role = row.role.as_deref().unwrap_or_default();
-            grants.add(place, allowed_by(role, row.permissions.as_deref()));
+            grants.add(place.place(), allowed_by(role, row.permissions.as_deref()));
         }
         Ok(Some(Arc::new(Principal {
             organization: account.organization_id,
             actor: format!("serviceAccounts/{}", account.key),
+            account: account.key.clone(),
             grants,
         })))
-    }
-}
-
-/// What a role allows: one that every organization has, or else the permissions of one that
-/// this organization made. What a newer server stored and this one does not know allows
-/// nothing here.
-fn allowed_by(role: &str, permissions: Option<&[String]>) -> Permissions {
-    match BuiltIn::parse(role) {
-        Some(role) => role.permissions(),
-        None => {
-            let names = permissions.unwrap_or_default().iter();
-            names.filter_map(|name| Permission::parse(name)).collect()
-        }
     }
 }

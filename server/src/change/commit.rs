@@ -122,7 +122,11 @@ impl Change {
             .collect();
         let happened = change_set.is_some() || !audit.is_empty();
         let event = happened.then(|| {
-            let name = if change_set.is_some() { "change_set.applied" } else { "api_key.changed" };
+            let name = match &change_set {
+                Some(_) => "change_set.applied",
+                None if shipment.heads.is_empty() => "access.changed",
+                None => "api_key.changed",
+            };
             let change_set = change_set.as_ref().map(|(id, _)| id.to_string());
             (name, json!({"changeSet": change_set, "method": self.authorized.method(), "positions": positions}).to_string())
         });

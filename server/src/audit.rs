@@ -1,0 +1,182 @@
+//! Who did what: the reading side of the audit log. Its rows are written by the changes that
+//! they tell of, in their transactions.
+
+pub mod export_audit_entries;
+pub mod list_audit_entries;
+pub mod service;
+
+use burgee_proto::admin::v1::{AuditEntry, AuditFilter};
+use sqlx::PgPool;
+use sqlx::types::time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::access::Authorized;
+use crate::app::App;
+use crate::descriptors::Descriptors;
+use crate::environments;
+use crate::error::Error;
+use crate::names::EnvironmentName;
+use crate::stored::{time_of, timestamp};
+use crate::texts::Violations;
+
+/// The longest actor, resource, method or request id that is asked for, in bytes.
+const TEXT_MAX: usize = 512;
+
+/// A row of the log.
+#[derive(Debug)]
+struct Row {
+    id: i64,
+    actor: String,
+    method: String,
+    request_id: String,
+    resource: String,
+    part: String,
+    reason: String,
+    project_id: Option<Uuid>,
+    environment_id: Option<Uuid>,
+    change_set_id: Option<Uuid>,
+    /// ProtoJSON.
+    before: Option<String>,
+    after: Option<String>,
+    detail: Option<String>,
+    created_at: OffsetDateTime,
+}
+
+/// Which rows, and in which order.
+#[derive(Debug, Clone)]
+struct Query {
+    organization: Uuid,
+    actor: Option<String>,
+    resource: Option<String>,
+    environment: Option<Uuid>,
+    method: Option<String>,
+    start: Option<OffsetDateTime>,
+    end: Option<OffsetDateTime>,
+    request_id: Option<String>,
+    newest_first: bool,
+}
+
+impl Row {
+    /// How much `before`, `after` and `detail` hold, in bytes.
+    fn content_bytes(&self) -> usize {
+        let content = [&self.before, &self.after, &self.detail];
+        content.into_iter().flatten().map(String::len).sum()
+    }
+
+    fn show(&self, descriptors: &Descriptors) -> Result<AuditEntry, Error> {
+        let value = |json: &Option<String>| {
+            let json = json.as_deref();
+            json.map(|json| descriptors.value(json)).transpose()
+        };
+        Ok(AuditEntry {
+            before: value(&self.before)?,
+            after: value(&self.after)?,
+            detail: value(&self.detail)?,
+            ..self.show_without_content()
+        })
+    }
+
+    fn show_without_content(&self) -> AuditEntry {
+        let uid = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+        AuditEntry {
+            id: self.id,
+            actor: self.actor.clone(),
+            method: self.method.clone(),
+            request_id: self.request_id.clone(),
+            resource: self.resource.clone(),
+            part: self.part.clone(),
+            reason: self.reason.clone(),
+            project: uid(self.project_id),
+            environment: uid(self.environment_id),
+            change_set: uid(self.change_set_id),
+            create_time: Some(timestamp(self.created_at)),
+            ..AuditEntry::default()
+        }
+    }
+}
+
+impl Query {
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::NotFound`] for the environment.
+    async fn new(
+        app: &App,
+        authorized: &Authorized,
+        filter: AuditFilter,
+        newest_first: bool,
+    ) -> Result<Self, Error> {
+        let mut violations = Violations::default();
+        violations.text("filter.actor", &filter.actor, TEXT_MAX);
+        violations.text("filter.resource", &filter.resource, TEXT_MAX);
+        violations.text("filter.method", &filter.method, TEXT_MAX);
+        violations.text("filter.request_id", &filter.request_id, TEXT_MAX);
+        violations.finish()?;
+        let time = |field: &str, time: &Option<prost_types::Timestamp>| {
+            time.as_ref().map(|time| time_of(field, time)).transpose()
+        };
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        Ok(Self {
+            organization: authorized.organization(),
+            environment: environment(app, authorized, &filter.environment).await?,
+            start: time("filter.start_time", &filter.start_time)?,
+            end: time("filter.end_time", &filter.end_time)?,
+            actor: given(filter.actor),
+            resource: given(filter.resource),
+            method: given(filter.method),
+            request_id: given(filter.request_id),
+            newest_first,
+        })
+    }
+
+    /// Reads so many rows after one.
+    async fn read(&self, pool: &PgPool, after: Option<i64>, rows: i64) -> Result<Vec<Row>, Error> {
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select id, actor, method, request_id, resource, part, reason, project_id,
+                      environment_id, change_set_id, before::text, after::text,
+                      detail::text,
+                      created_at
+               from audit_entries
+               where organization_id = $1
+                 and ($2::text is null or actor = $2)
+                 and ($3::text is null or resource = $3 or starts_with(resource, $3 || '/'))
+                 and ($4::uuid is null or environment_id = $4)
+                 and ($5::text is null or method = $5
+                      or right(method, length($5) + 1) = '/' || $5)
+                 and ($6::timestamptz is null or created_at >= $6)
+                 and ($7::timestamptz is null or created_at < $7)
+                 and ($8::text is null or request_id = $8)
+                 and ($9::bigint is null or case when $10 then id < $9 else id > $9 end)
+               order by case when $10 then -id else id end
+               limit $11"#,
+            self.organization,
+            self.actor,
+            self.resource,
+            self.environment,
+            self.method,
+            self.start,
+            self.end,
+            self.request_id,
+            after,
+            self.newest_first,
+            rows,
+        )
+        .fetch_all(pool)
+        .await?;
+        Ok(rows)
+    }
+}
+
+async fn environment(
+    app: &App,
+    authorized: &Authorized,
+    name: &str,
+) -> Result<Option<Uuid>, Error> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let name = EnvironmentName::parse("filter.environment", name)?;
+    let mut connection = app.pools.read.acquire().await?;
+    let found = environments::id(&mut connection, authorized, &name).await?;
+    let (_, id) = found.ok_or_else(|| Error::not_found(&name))?;
+    Ok(Some(id))
+}

@@ -1,0 +1,114 @@
+//! CreateRole.
+
+use burgee_proto::admin::v1::{CreateRoleRequest, CreateRoleResponse, Role};
+use prost::Message as _;
+use uuid::Uuid;
+
+use super::{demand_cover, record_role, show};
+use crate::access::{BuiltIn, Permission, Permissions, Place};
+use crate::change::scope::Scope;
+use crate::change::{Change, Mutation, mutation_fields};
+use crate::error::Error;
+use crate::names;
+use crate::stored::Stored;
+use crate::texts::Violations;
+
+#[tonic::async_trait]
+impl Mutation for CreateRoleRequest {
+    mutation_fields!(CreateRoleResponse);
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Organization)
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<CreateRoleResponse, Error> {
+        let given = self.role.clone();
+        let given = given.ok_or_else(|| Error::invalid("role", "give the role"))?;
+        let role = Role {
+            key: given.key,
+            display_name: given.display_name,
+            description: given.description,
+            permissions: given.permissions,
+            ..Role::default()
+        };
+        names::check_slug("role.key", &role.key)?;
+        let (role, permissions) = checked(role)?;
+        demand_cover(change, Place::Organization, permissions)?;
+        if BuiltIn::parse(&role.key).is_some() {
+            return Err(Error::Exists {
+                resource: format!("roles/{}", role.key),
+            });
+        }
+        let stored = Stored {
+            id: Uuid::new_v4(),
+            environment: None,
+            version: 1,
+            changed_by: change.actor().to_owned(),
+            created_at: change.now(),
+            updated_at: change.now(),
+            message: role,
+        };
+        insert(change, &stored).await?;
+        record_role(change, None, Some(&stored.message))?;
+        Ok(CreateRoleResponse {
+            role: Some(show(&stored)),
+            ..CreateRoleResponse::default()
+        })
+    }
+}
+
+/// A role that is sound, with its permissions in the order in which they are published, each
+/// once.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(super) fn checked(role: Role) -> Result<(Role, Permissions), Error> {
+    let mut violations = Violations::default();
+    violations.display_name("role.display_name", &role.display_name);
+    violations.description("role.description", &role.description);
+    for (at, name) in role.permissions.iter().enumerate() {
+        violations.require(
+            Permission::parse(name).is_some(),
+            format!("role.permissions[{at}]"),
+            "there is no such permission; ListPermissions names them",
+        );
+    }
+    violations.finish()?;
+    let named = role.permissions.iter();
+    let permissions: Permissions = named.filter_map(|name| Permission::parse(name)).collect();
+    let names = permissions.iter().map(|it| it.name().to_owned());
+    let permissions_in_order = names.collect();
+    let role = Role {
+        permissions: permissions_in_order,
+        ..role
+    };
+    Ok((role, permissions))
+}
+
+async fn insert(change: &mut Change, stored: &Stored<Role>) -> Result<(), Error> {
+    let organization = change.authorized.organization();
+    let inserted = sqlx::query!(
+        "insert into roles (id, organization_id, key, permissions, version, body,
+                            created_at, updated_at, changed_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        stored.id,
+        organization,
+        stored.message.key,
+        &stored.message.permissions,
+        stored.version,
+        stored.message.encode_to_vec(),
+        stored.created_at,
+        stored.changed_by,
+    )
+    .execute(change.connection())
+    .await;
+    inserted.map(drop).map_err(|error| {
+        let database = error.as_database_error();
+        match database.and_then(|error| error.constraint()) {
+            Some("roles_key") => Error::Exists {
+                resource: format!("roles/{}", stored.message.key),
+            },
+            _ => error.into(),
+        }
+    })
+}

@@ -1,0 +1,113 @@
+//! ExplainAccess: may they, and by which roles.
+
+use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse, RoleBinding};
+
+use super::{Binding, Wanted, bindings, grants};
+use crate::access::{Authorized, Grants, Permission, Place};
+use crate::app::App;
+use crate::error::Error;
+use crate::names::{EnvironmentName, ProjectName, ServiceAccountName};
+use crate::service_accounts;
+
+/// Tells whether somebody may do something somewhere, and by which roles.
+///
+/// # Errors
+/// [`Error::NotFound`] for the subject, [`Error::Invalid`].
+pub async fn explain_access(
+    app: &App,
+    authorized: &Authorized,
+    request: ExplainAccessRequest,
+) -> Result<ExplainAccessResponse, Error> {
+    let subject = ServiceAccountName::parse("subject", &request.subject)?;
+    let permission = Permission::parse(&request.permission).ok_or_else(|| {
+        let description = "there is no such permission; ListPermissions names them";
+        Error::invalid("permission", description)
+    })?;
+    let (project, environment) = place_of(&request.resource)?;
+    let place = match (&project, &environment) {
+        (Some(project), Some(environment)) => Place::Environment(project, environment),
+        (Some(project), None) => Place::Project(project),
+        (None, _) => Place::Organization,
+    };
+    let organization = authorized.organization();
+    let mut connection = app.pools.read.acquire().await?;
+    let account = service_accounts::find(&mut connection, organization, &subject).await?;
+    let account = account.ok_or_else(|| Error::not_found(&subject))?;
+    let wanted = Wanted {
+        account: Some(&subject.account),
+        ..Wanted::default()
+    };
+    let held = bindings(&mut connection, organization, wanted).await?;
+    let disabled = account.message.disabled;
+    let allowed = !disabled && grants(&held).allow(permission, place);
+    let by = held
+        .iter()
+        .filter(|binding| allow(binding, permission, place));
+    let role_bindings: Vec<RoleBinding> = by.map(Binding::show).collect();
+    let explanation = match role_bindings.first() {
+        _ if disabled => format!("{subject} is disabled, so it may do nothing"),
+        Some(first) => format!("{} allows it", held_as(first)),
+        None => format!(
+            "none of the {} roles of {subject} allows it there",
+            held.len()
+        ),
+    };
+    Ok(ExplainAccessResponse {
+        allowed,
+        role_bindings,
+        explanation,
+    })
+}
+
+/// Whether one binding alone allows it.
+fn allow(binding: &Binding, permission: Permission, place: Place<'_>) -> bool {
+    let mut alone = Grants::default();
+    alone.add(binding.place(), binding.permissions);
+    alone.allow(permission, place)
+}
+
+fn held_as(binding: &RoleBinding) -> String {
+    let scope = match binding.scope.as_str() {
+        "" => "the organization",
+        scope => scope,
+    };
+    format!("{} held in {scope}", binding.role)
+}
+
+/// The project and environment that a resource is in, by its name.
+fn place_of(resource: &str) -> Result<(Option<String>, Option<String>), Error> {
+    let mut parts = resource.split('/');
+    if resource.is_empty() || parts.next() != Some("projects") {
+        return Ok((None, None));
+    }
+    let prefix = |parts: usize| {
+        resource
+            .splitn(parts + 1, '/')
+            .take(parts)
+            .collect::<Vec<_>>()
+            .join("/")
+    };
+    if let Ok(name) = EnvironmentName::parse("resource", &prefix(4)) {
+        return Ok((Some(name.project), Some(name.environment)));
+    }
+    let name = ProjectName::parse("resource", &prefix(2))?;
+    Ok((Some(name.project), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_in_the_place_that_its_name_begins_with() {
+        let shop = || Some("shop".to_owned());
+        let staging = Some("staging".to_owned());
+        assert_eq!(place_of("").unwrap(), (None, None));
+        assert_eq!(place_of("serviceAccounts/ci").unwrap(), (None, None));
+        assert_eq!(place_of("projects/shop").unwrap(), (shop(), None));
+        assert_eq!(place_of("projects/shop/flags/a").unwrap(), (shop(), None));
+        let config = "projects/shop/environments/staging/flags/a";
+        assert_eq!(place_of(config).unwrap(), (shop(), staging));
+        assert!(place_of("projects/NOT OK").is_err());
+    }
+}

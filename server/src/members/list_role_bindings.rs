@@ -1,0 +1,47 @@
+//! ListRoleBindings: reading without a lock.
+
+use burgee_proto::admin::v1::{ListRoleBindingsRequest, ListRoleBindingsResponse};
+
+use super::{Binding, Wanted, bindings};
+use crate::access::Authorized;
+use crate::app::App;
+use crate::error::Error;
+use crate::names::ServiceAccountName;
+use crate::page::{Page, TimePlace};
+
+/// Lists who has which role, oldest first.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub async fn list_role_bindings(
+    app: &App,
+    authorized: &Authorized,
+    request: ListRoleBindingsRequest,
+) -> Result<ListRoleBindingsResponse, Error> {
+    let account = match request.subject.as_str() {
+        "" => None,
+        name => Some(ServiceAccountName::parse("subject", name)?.account),
+    };
+    let question = ["roleBindings", &request.subject];
+    let page = Page::parse(request.page_size, &request.page_token, &question)?;
+    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let wanted = Wanted {
+        account: account.as_deref(),
+        after: after.map(|place| (place.time, place.id)),
+        rows: Some(page.rows()),
+        ..Wanted::default()
+    };
+    let mut connection = app.pools.read.acquire().await?;
+    let mut found = bindings(&mut connection, authorized.organization(), wanted).await?;
+    let next_page_token = page.cut(&mut found, |binding| {
+        TimePlace {
+            time: binding.created_at,
+            id: binding.id,
+        }
+        .to_string()
+    });
+    Ok(ListRoleBindingsResponse {
+        role_bindings: found.iter().map(Binding::show).collect(),
+        next_page_token,
+    })
+}

@@ -1,0 +1,92 @@
+//! ListPermissions, ListRoles and GetRole: reading without a lock.
+
+use burgee_proto::admin::v1::{
+    GetRoleRequest, GetRoleResponse, ListPermissionsResponse, ListRolesRequest, ListRolesResponse,
+    Permission as PermissionMessage, Role,
+};
+use prost::Message as _;
+
+use super::{read_role, show, show_built_in};
+use crate::access::{Authorized, BuiltIn, Permission};
+use crate::app::App;
+use crate::error::Error;
+use crate::names::RoleName;
+use crate::page::Page;
+use crate::stored::Stored;
+
+/// Everything that can be allowed.
+#[must_use]
+pub fn list_permissions() -> ListPermissionsResponse {
+    let permissions = Permission::ALL.iter().map(|permission| PermissionMessage {
+        name: permission.name().to_owned(),
+        description: permission.description().to_owned(),
+    });
+    ListPermissionsResponse {
+        permissions: permissions.collect(),
+    }
+}
+
+/// Gives one role.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_role(
+    app: &App,
+    authorized: &Authorized,
+    request: GetRoleRequest,
+) -> Result<GetRoleResponse, Error> {
+    let name = RoleName::parse("name", &request.name)?;
+    let role = match BuiltIn::parse(&name.role) {
+        Some(role) => show_built_in(role),
+        None => {
+            let mut connection = app.pools.read.acquire().await?;
+            let stored = read_role(&mut connection, authorized.organization(), &name).await?;
+            show(&stored.ok_or_else(|| Error::not_found(&name))?)
+        }
+    };
+    Ok(GetRoleResponse { role: Some(role) })
+}
+
+/// Lists roles: the built-in ones, then those that the organization made, by key.
+///
+/// # Errors
+/// [`Error::Invalid`] for a bad page.
+pub async fn list_roles(
+    app: &App,
+    authorized: &Authorized,
+    request: ListRolesRequest,
+) -> Result<ListRolesResponse, Error> {
+    let page = Page::parse(request.page_size, &request.page_token, &["roles"])?;
+    let rows = sqlx::query!(
+        "select id, version, body, changed_by, created_at, updated_at from roles
+         where organization_id = $1 and key > $2
+         order by key limit $3",
+        authorized.organization(),
+        page.after.as_deref().unwrap_or_default(),
+        page.rows(),
+    )
+    .fetch_all(&app.pools.read)
+    .await?;
+    let mut made = Vec::new();
+    for row in rows {
+        made.push(show(&Stored {
+            id: row.id,
+            environment: None,
+            version: row.version,
+            changed_by: row.changed_by,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            message: Role::decode(row.body.as_slice())?,
+        }));
+    }
+    let next_page_token = page.cut(&mut made, |role| role.key.clone());
+    let mut roles = Vec::new();
+    if page.after.is_none() {
+        roles.extend(BuiltIn::ALL.iter().copied().map(show_built_in));
+    }
+    roles.extend(made);
+    Ok(ListRolesResponse {
+        roles,
+        next_page_token,
+    })
+}

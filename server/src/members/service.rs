@@ -1,0 +1,108 @@
+//! MemberService.
+
+use burgee_proto::admin::v1::member_service_server::MemberService;
+use burgee_proto::admin::v1::{
+    CreateRoleBindingRequest, CreateRoleBindingResponse, CreateRoleRequest, CreateRoleResponse,
+    DeleteRoleBindingRequest, DeleteRoleBindingResponse, DeleteRoleRequest, DeleteRoleResponse,
+    ExplainAccessRequest, ExplainAccessResponse, GetRoleRequest, GetRoleResponse,
+    ListPermissionsRequest, ListPermissionsResponse, ListRoleBindingsRequest,
+    ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse, UpdateRoleRequest,
+    UpdateRoleResponse,
+};
+use tonic::{Request, Response, Status};
+
+use super::{explain_access, list_role_bindings, list_roles};
+use crate::access::authorize;
+use crate::app::App;
+use crate::change;
+
+/// MemberService, for everything shared.
+pub struct Service {
+    /// Everything shared.
+    pub app: App,
+}
+
+#[tonic::async_trait]
+impl MemberService for Service {
+    async fn list_permissions(
+        &self,
+        request: Request<ListPermissionsRequest>,
+    ) -> Result<Response<ListPermissionsResponse>, Status> {
+        authorize(&request)?;
+        Ok(Response::new(list_roles::list_permissions()))
+    }
+
+    async fn get_role(
+        &self,
+        request: Request<GetRoleRequest>,
+    ) -> Result<Response<GetRoleResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let response = list_roles::get_role(&self.app, &authorized, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn list_roles(
+        &self,
+        request: Request<ListRolesRequest>,
+    ) -> Result<Response<ListRolesResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let response = list_roles::list_roles(&self.app, &authorized, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn create_role(
+        &self,
+        request: Request<CreateRoleRequest>,
+    ) -> Result<Response<CreateRoleResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn update_role(
+        &self,
+        request: Request<UpdateRoleRequest>,
+    ) -> Result<Response<UpdateRoleResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn delete_role(
+        &self,
+        request: Request<DeleteRoleRequest>,
+    ) -> Result<Response<DeleteRoleResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn list_role_bindings(
+        &self,
+        request: Request<ListRoleBindingsRequest>,
+    ) -> Result<Response<ListRoleBindingsResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response =
+            list_role_bindings::list_role_bindings(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn create_role_binding(
+        &self,
+        request: Request<CreateRoleBindingRequest>,
+    ) -> Result<Response<CreateRoleBindingResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn delete_role_binding(
+        &self,
+        request: Request<DeleteRoleBindingRequest>,
+    ) -> Result<Response<DeleteRoleBindingResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn explain_access(
+        &self,
+        request: Request<ExplainAccessRequest>,
+    ) -> Result<Response<ExplainAccessResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = explain_access::explain_access(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+}

@@ -1,0 +1,130 @@
+//! Service accounts, by which scripts and machines use the control plane, and their tokens.
+//!
+//! Changed through [`Change`] under the organization's lock, as all that says who may do what.
+
+pub mod create_service_account;
+pub mod create_token;
+pub mod delete_service_account;
+pub mod list_service_accounts;
+pub mod revoke_token;
+pub mod rotate_token;
+pub mod service;
+pub mod tokens;
+pub mod update_service_account;
+
+use burgee_proto::admin::v1::ServiceAccount;
+use prost::Message as _;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::change::Change;
+use crate::change::commit::AuditEntry;
+use crate::error::Error;
+use crate::members::{Wanted, bindings, grants};
+use crate::names::ServiceAccountName;
+use crate::stored::{Stored, timestamp};
+use crate::texts::Violations;
+
+/// Finds an account of an organization.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    name: &ServiceAccountName,
+) -> Result<Option<Stored<ServiceAccount>>, Error> {
+    let row = sqlx::query!(
+        "select id, key, disabled, version, body, changed_by, created_at, updated_at
+         from service_accounts where organization_id = $1 and key = $2",
+        organization,
+        name.account,
+    )
+    .fetch_optional(connection)
+    .await?;
+    let stored = row.map(|row| {
+        Ok(Stored {
+            id: row.id,
+            environment: None,
+            version: row.version,
+            changed_by: row.changed_by,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            message: ServiceAccount {
+                key: row.key,
+                disabled: row.disabled,
+                ..ServiceAccount::decode(row.body.as_slice())?
+            },
+        })
+    });
+    stored.transpose()
+}
+
+/// Reads an account of the caller's organization, under its lock.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn read(
+    change: &mut Change,
+    name: &ServiceAccountName,
+) -> Result<Stored<ServiceAccount>, Error> {
+    let organization = change.authorized.organization();
+    let found = find(change.connection(), organization, name).await?;
+    found.ok_or_else(|| Error::not_found(name))
+}
+
+/// Refuses to touch an account that may do more than the caller: with its token one would gain
+/// what it has.
+///
+/// # Errors
+/// [`Error::PermissionDenied`].
+pub async fn demand_cover(change: &mut Change, name: &ServiceAccountName) -> Result<(), Error> {
+    let organization = change.authorized.organization();
+    let wanted = Wanted {
+        account: Some(&name.account),
+        ..Wanted::default()
+    };
+    let held = grants(&bindings(change.connection(), organization, wanted).await?);
+    change.authorized.demand_cover(&held)
+}
+
+/// A stored account as answers show it.
+fn show(stored: &Stored<ServiceAccount>) -> ServiceAccount {
+    let name = ServiceAccountName {
+        account: stored.message.key.clone(),
+    };
+    ServiceAccount {
+        name: name.to_string(),
+        uid: stored.id.to_string(),
+        etag: stored.etag(),
+        create_time: Some(timestamp(stored.created_at)),
+        update_time: Some(timestamp(stored.updated_at)),
+        ..stored.message.clone()
+    }
+}
+
+fn check(account: &ServiceAccount) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    violations.display_name("service_account.display_name", &account.display_name);
+    violations.description("service_account.description", &account.description);
+    violations.finish()
+}
+
+/// Tells the audit log of an account.
+fn record(
+    change: &mut Change,
+    before: Option<&ServiceAccount>,
+    after: Option<&ServiceAccount>,
+) -> Result<(), Error> {
+    let account = before.or(after);
+    let resource = account.map(|it| format!("serviceAccounts/{}", it.key));
+    let descriptors = change.app.descriptors.clone();
+    change.record_audit(AuditEntry {
+        resource: resource.unwrap_or_default(),
+        part: "serviceAccount".to_owned(),
+        before: before.map(|it| descriptors.json(it)).transpose()?,
+        after: after.map(|it| descriptors.json(it)).transpose()?,
+        ..AuditEntry::default()
+    });
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! CreateServiceAccount.
+
+use burgee_proto::admin::v1::{
+    CreateServiceAccountRequest, CreateServiceAccountResponse, ServiceAccount,
+};
+use prost::Message as _;
+use uuid::Uuid;
+
+use super::{check, record, show};
+use crate::change::scope::Scope;
+use crate::change::{Change, Mutation, mutation_fields};
+use crate::error::Error;
+use crate::names;
+use crate::stored::Stored;
+
+#[tonic::async_trait]
+impl Mutation for CreateServiceAccountRequest {
+    mutation_fields!(CreateServiceAccountResponse);
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Organization)
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<CreateServiceAccountResponse, Error> {
+        let given = self.service_account.clone();
+        let given = given.ok_or_else(|| Error::invalid("service_account", "give the account"))?;
+        let account = ServiceAccount {
+            key: given.key,
+            display_name: given.display_name,
+            description: given.description,
+            disabled: given.disabled,
+            ..ServiceAccount::default()
+        };
+        names::check_slug("service_account.key", &account.key)?;
+        check(&account)?;
+        let stored = Stored {
+            id: Uuid::new_v4(),
+            environment: None,
+            version: 1,
+            changed_by: change.actor().to_owned(),
+            created_at: change.now(),
+            updated_at: change.now(),
+            message: account,
+        };
+        insert(change, &stored).await?;
+        record(change, None, Some(&stored.message))?;
+        Ok(CreateServiceAccountResponse {
+            service_account: Some(show(&stored)),
+            ..CreateServiceAccountResponse::default()
+        })
+    }
+}
+
+async fn insert(change: &mut Change, stored: &Stored<ServiceAccount>) -> Result<(), Error> {
+    let organization = change.authorized.organization();
+    let inserted = sqlx::query!(
+        "insert into service_accounts (id, organization_id, key, disabled, version, body,
+                                       created_at, updated_at, changed_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        stored.id,
+        organization,
+        stored.message.key,
+        stored.message.disabled,
+        stored.version,
+        stored.message.encode_to_vec(),
+        stored.created_at,
+        stored.changed_by,
+    )
+    .execute(change.connection())
+    .await;
+    inserted.map(drop).map_err(|error| {
+        let database = error.as_database_error();
+        match database.and_then(|error| error.constraint()) {
+            Some("service_accounts_key") => Error::Exists {
+                resource: format!("serviceAccounts/{}", stored.message.key),
+            },
+            _ => error.into(),
+        }
+    })
+}

@@ -1,0 +1,103 @@
+//! GetServiceAccount, ListServiceAccounts and ListServiceAccountTokens: reading without a lock.
+
+use burgee_proto::admin::v1::{
+    GetServiceAccountRequest, GetServiceAccountResponse, ListServiceAccountTokensRequest,
+    ListServiceAccountTokensResponse, ListServiceAccountsRequest, ListServiceAccountsResponse,
+    ServiceAccount,
+};
+use prost::Message as _;
+
+use super::{find, show, tokens};
+use crate::access::Authorized;
+use crate::app::App;
+use crate::error::Error;
+use crate::names::ServiceAccountName;
+use crate::page::{Page, TimePlace};
+use crate::stored::Stored;
+
+/// Gives one account.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get_service_account(
+    app: &App,
+    authorized: &Authorized,
+    request: GetServiceAccountRequest,
+) -> Result<GetServiceAccountResponse, Error> {
+    let name = ServiceAccountName::parse("name", &request.name)?;
+    let mut connection = app.pools.read.acquire().await?;
+    let stored = find(&mut connection, authorized.organization(), &name).await?;
+    let stored = stored.ok_or_else(|| Error::not_found(&name))?;
+    Ok(GetServiceAccountResponse {
+        service_account: Some(show(&stored)),
+    })
+}
+
+/// Lists accounts, ordered by key.
+///
+/// # Errors
+/// [`Error::Invalid`] for a bad page.
+pub async fn list_service_accounts(
+    app: &App,
+    authorized: &Authorized,
+    request: ListServiceAccountsRequest,
+) -> Result<ListServiceAccountsResponse, Error> {
+    let page = Page::parse(request.page_size, &request.page_token, &["serviceAccounts"])?;
+    let rows = sqlx::query!(
+        "select id, key, disabled, version, body, changed_by, created_at, updated_at
+         from service_accounts where organization_id = $1 and key > $2
+         order by key limit $3",
+        authorized.organization(),
+        page.after.as_deref().unwrap_or_default(),
+        page.rows(),
+    )
+    .fetch_all(&app.pools.read)
+    .await?;
+    let mut accounts = Vec::new();
+    for row in rows {
+        accounts.push(show(&Stored {
+            id: row.id,
+            environment: None,
+            version: row.version,
+            changed_by: row.changed_by,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            message: ServiceAccount {
+                key: row.key,
+                disabled: row.disabled,
+                ..ServiceAccount::decode(row.body.as_slice())?
+            },
+        }));
+    }
+    let next_page_token = page.cut(&mut accounts, |account| account.key.clone());
+    Ok(ListServiceAccountsResponse {
+        service_accounts: accounts,
+        next_page_token,
+    })
+}
+
+/// Lists an account's tokens, oldest first, without their secrets.
+///
+/// # Errors
+/// [`Error::NotFound`] for the account, [`Error::Invalid`] for a bad page.
+pub async fn list_tokens(
+    app: &App,
+    authorized: &Authorized,
+    request: ListServiceAccountTokensRequest,
+) -> Result<ListServiceAccountTokensResponse, Error> {
+    let name = ServiceAccountName::parse("parent", &request.parent)?;
+    let revoked = request.include_revoked.to_string();
+    let question = [request.parent.as_str(), &revoked];
+    let page = Page::parse(request.page_size, &request.page_token, &question)?;
+    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let mut connection = app.pools.read.acquire().await?;
+    let account = find(&mut connection, authorized.organization(), &name).await?;
+    let account = account.ok_or_else(|| Error::not_found(&name))?;
+    let (revoked, rows) = (request.include_revoked, page.rows());
+    let mut found = tokens::list(&mut connection, account.id, (revoked, after, rows)).await?;
+    let next_page_token = page.cut(&mut found, |token| token.place().to_string());
+    Ok(ListServiceAccountTokensResponse {
+        service_account_tokens: found.iter().map(|token| token.show(&name)).collect(),
+        next_page_token,
+    })
+}

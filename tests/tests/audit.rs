@@ -1,0 +1,192 @@
+//! The audit log tells who did what, to whoever may read it.
+
+use burgee_proto::admin::v1::{
+    AuditEntry, AuditFilter, AuditFormat, ExportAuditEntriesRequest, ListAuditEntriesRequest,
+    SetFlagEnabledRequest,
+};
+use burgee_tests::builders::boolean_flag;
+use burgee_tests::callers::Caller;
+use burgee_tests::errors::refused;
+use burgee_tests::server::TestServer;
+use prost_types::value::Kind;
+use tonic::Code;
+
+async fn entries(caller: &Caller, filter: AuditFilter) -> Vec<AuditEntry> {
+    let mut all = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = ListAuditEntriesRequest {
+            page_size: 3,
+            page_token,
+            filter: Some(filter.clone()),
+        };
+        let page = caller.audit().list_audit_entries(request).await.unwrap();
+        let page = page.into_inner();
+        all.extend(page.audit_entries);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return all;
+        }
+    }
+}
+
+async fn export(caller: &Caller, format: AuditFormat) -> String {
+    let request = ExportAuditEntriesRequest {
+        format: format.into(),
+        ..ExportAuditEntriesRequest::default()
+    };
+    let response = caller.audit().export_audit_entries(request).await.unwrap();
+    let mut parts = response.into_inner();
+    let mut text = Vec::new();
+    while let Some(part) = parts.message().await.unwrap() {
+        text.extend_from_slice(&part.text);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn each_change_is_told_once_with_what_it_was_and_became() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let owner = server.admin();
+    let developer = owner.somebody("ci", "developer", &production.name).await;
+    let request = SetFlagEnabledRequest {
+        reason: "=launch".to_owned(),
+        request_id: "launch".to_owned(),
+        ..production.set_enabled_request("banner", true)
+    };
+    developer.flags().set_flag_enabled(request).await.unwrap();
+
+    let by_request = AuditFilter {
+        request_id: "launch".to_owned(),
+        ..AuditFilter::default()
+    };
+    let [entry] = entries(owner, by_request).await.try_into().unwrap();
+    assert_eq!(entry.actor, "serviceAccounts/ci");
+    assert_eq!(entry.method, "/burgee.admin.v1.FlagService/SetFlagEnabled");
+    assert_eq!(entry.resource, production.flag_name("banner"));
+    assert_eq!(entry.reason, "=launch");
+    assert_eq!(entry.environment, production.uid);
+    let enabled = |value: &Option<prost_types::Value>| {
+        matches!(value.as_ref().unwrap().kind, Some(Kind::BoolValue(true)))
+    };
+    assert!(!enabled(&entry.before) && enabled(&entry.after));
+
+    let all = entries(owner, AuditFilter::default()).await;
+    assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
+    // Who may do what is told, too.
+    let about = |resource: &str| all.iter().filter(|it| it.resource == resource).count();
+    assert_eq!(about("serviceAccounts/ci"), 1);
+    for (filter, some) in [
+        (
+            AuditFilter {
+                actor: "serviceAccounts/ci".into(),
+                ..AuditFilter::default()
+            },
+            1,
+        ),
+        (
+            AuditFilter {
+                method: "SetFlagEnabled".into(),
+                ..AuditFilter::default()
+            },
+            1,
+        ),
+        (
+            AuditFilter {
+                method: "FlagEnabled".into(),
+                ..AuditFilter::default()
+            },
+            0,
+        ),
+        (
+            AuditFilter {
+                environment: production.name.clone(),
+                ..AuditFilter::default()
+            },
+            2,
+        ),
+        (
+            AuditFilter {
+                resource: "serviceAccounts/ci".into(),
+                ..AuditFilter::default()
+            },
+            2,
+        ),
+        (
+            AuditFilter {
+                resource: "serviceAccounts/c".into(),
+                ..AuditFilter::default()
+            },
+            0,
+        ),
+        (
+            AuditFilter {
+                end_time: entry.create_time,
+                ..AuditFilter::default()
+            },
+            all.len() - 1,
+        ),
+        (
+            AuditFilter {
+                start_time: entry.create_time,
+                ..AuditFilter::default()
+            },
+            1,
+        ),
+    ] {
+        assert_eq!(
+            entries(owner, filter.clone()).await.len(),
+            some,
+            "{filter:?}"
+        );
+    }
+
+    let lines = export(owner, AuditFormat::JsonLines).await;
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), all.len());
+    assert_eq!(lines.last().unwrap()["requestId"], "launch");
+    let csv = export(owner, AuditFormat::Csv).await;
+    assert_eq!(
+        csv.split("\r\n").count(),
+        all.len() + 2,
+        "a header, and the end of the last line"
+    );
+    assert!(
+        csv.contains(",'=launch,"),
+        "what a spreadsheet would run is quoted: {csv}"
+    );
+}
+
+#[tokio::test]
+async fn only_who_may_reads_the_audit_log() {
+    let server = TestServer::start().await;
+    let (_, production) = server.shop().await;
+    let owner = server.admin();
+    let reviewer = owner.somebody("reviewer", "reviewer", "").await;
+    assert!(!entries(&reviewer, AuditFilter::default()).await.is_empty());
+    for (account, role, scope) in [
+        ("viewer", "viewer", ""),
+        ("developer", "developer", ""),
+        ("local", "reviewer", production.name.as_str()),
+    ] {
+        let caller = owner.somebody(account, role, scope).await;
+        let mut audit = caller.audit();
+        let list = audit.list_audit_entries(ListAuditEntriesRequest::default());
+        refused(list.await, Code::PermissionDenied);
+        let export = audit.export_audit_entries(ExportAuditEntriesRequest::default());
+        refused(export.await, Code::PermissionDenied);
+    }
+    let bad = ListAuditEntriesRequest {
+        page_token: "nonsense".to_owned(),
+        ..ListAuditEntriesRequest::default()
+    };
+    refused(
+        owner.audit().list_audit_entries(bad).await,
+        Code::InvalidArgument,
+    );
+}
