@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use prost_types::value::Kind;
+
+use crate::bucket::murmur3_x86_32;
 use prost_types::{ListValue, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -16,14 +18,41 @@ pub(crate) enum Name {
     TargetingKey,
     /// The name `targetingKey`: the targeting key if there is one, else the
     /// attribute of that name.
-    TargetingKeyOrAttribute,
+    TargetingKeyOr(AttributeName),
     /// Any other name.
-    Attribute(Arc<str>),
+    Attribute(AttributeName),
 }
 
 impl Name {
     /// The name that reads the targeting key.
     pub(crate) const TARGETING_KEY: &str = "targetingKey";
+}
+
+/// The name of an attribute, hashed once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AttributeName {
+    hash: u32,
+    text: Arc<str>,
+}
+
+impl AttributeName {
+    pub(crate) fn new(text: Arc<str>) -> Self {
+        let hash = hash_of_name(&text);
+        Self { hash, text }
+    }
+
+    pub(crate) fn hash(&self) -> u32 {
+        self.hash
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What names are told apart by before their texts are compared.
+pub(crate) fn hash_of_name(name: &str) -> u32 {
+    murmur3_x86_32(0, name.as_bytes())
 }
 
 /// The value of an attribute. Never null, an object, NaN or infinite.

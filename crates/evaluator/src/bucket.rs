@@ -107,7 +107,7 @@ fn write_cbor_text_head(hash: &mut Murmur3, length: usize) {
 /// MurmurHash3_x86_32, fed piece by piece.
 struct Murmur3 {
     hash: u32,
-    /// Up to three bytes that do not fill a block yet, little-endian.
+    /// Up to three bytes that do not fill a word yet, little-endian.
     pending: u32,
     pending_bits: u32,
     length: u32,
@@ -124,18 +124,30 @@ impl Murmur3 {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.pending |= u32::from(*byte) << self.pending_bits;
-            self.pending_bits += 8;
-            self.length = self.length.wrapping_add(1);
-            if self.pending_bits == u32::BITS {
-                self.hash ^= Self::mix(self.pending);
-                self.hash = self.hash.rotate_left(13);
-                self.hash = self.hash.wrapping_mul(5).wrapping_add(0xe654_6b64);
-                self.pending = 0;
-                self.pending_bits = 0;
-            }
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.write_bits(u32::from_le_bytes(*word), u32::BITS);
         }
+        for byte in rest {
+            self.write_bits(u32::from(*byte), u8::BITS);
+        }
+        // The length is part of the hash modulo 2^32.
+        self.length = self.length.wrapping_add(bytes.len() as u32);
+    }
+
+    fn write_bits(&mut self, bits: u32, count: u32) {
+        let joined = u64::from(self.pending) | u64::from(bits) << self.pending_bits;
+        let [low, high] = [joined as u32, (joined >> u32::BITS) as u32];
+        self.pending_bits += count;
+        if self.pending_bits < u32::BITS {
+            self.pending = low;
+            return;
+        }
+        self.hash ^= Self::mix(low);
+        self.hash = self.hash.rotate_left(13);
+        self.hash = self.hash.wrapping_mul(5).wrapping_add(0xe654_6b64);
+        self.pending = high;
+        self.pending_bits -= u32::BITS;
     }
 
     fn finish(self) -> u32 {
@@ -225,5 +237,19 @@ mod tests {
         assert_eq!(murmur3_x86_32(0x9747_b28c, b"aaaa"), 0x5a97_808a);
         assert_eq!(murmur3_x86_32(0x9747_b28c, b"aaa"), 0x283e_0130);
         assert_eq!(murmur3_x86_32(0, b"test"), 0xba6b_d213);
+    }
+
+    #[test]
+    fn murmur_is_the_same_however_it_is_fed() {
+        let text = b"eleven byte";
+        for first in 0..=text.len() {
+            for second in first..=text.len() {
+                let mut hash = Murmur3::new(7);
+                hash.write(&text[..first]);
+                hash.write(&text[first..second]);
+                hash.write(&text[second..]);
+                assert_eq!(hash.finish(), murmur3_x86_32(7, text), "{first}, {second}");
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burgee_proto::types::v1 as message;
 use burgee_proto::types::v1::condition::Kind;
 
-use crate::attribute::Name;
+use crate::attribute::{AttributeName, Name};
 use crate::context::Context;
 use crate::operators::Test;
 use crate::problem::Problem;
@@ -33,6 +33,7 @@ pub(crate) enum Condition {
 impl Condition {
     /// Whether it is true. `segments` are those that the flag names, in the
     /// order of [`Scope::into_segments`]; one that is missing contains nobody.
+    #[inline]
     pub(crate) fn is_true<'a>(
         &'a self,
         context: &'a Context,
@@ -45,6 +46,21 @@ impl Condition {
                 trace.note(Note::Clause(attribute));
                 attribute.is_some_and(|attribute| test.holds(attribute))
             }
+            _ => self.is_tree_true(context, segments, trace),
+        };
+        trace.note(Note::Condition(outcome));
+        outcome
+    }
+
+    /// All but clauses: apart, so that asking a clause is not a call of its own.
+    fn is_tree_true<'a>(
+        &'a self,
+        context: &'a Context,
+        segments: &'a [Option<Arc<Segment>>],
+        trace: &mut impl Trace<'a>,
+    ) -> bool {
+        match self {
+            Self::Clause(..) => self.is_true(context, segments, trace),
             Self::Segments(places) => is_decided(places, true, trace, |place, trace| {
                 let segment = segments.get(*place).and_then(Option::as_deref);
                 is_member(segment, context, trace)
@@ -56,9 +72,7 @@ impl Condition {
                 it.is_true(context, segments, trace)
             }),
             Self::Not(condition) => !condition.is_true(context, segments, trace),
-        };
-        trace.note(Note::Condition(outcome));
-        outcome
+        }
     }
 
     /// # Errors
@@ -159,15 +173,18 @@ pub(crate) struct Names(HashSet<Arc<str>>);
 impl Names {
     /// A name as clauses and `bucket_by` write it.
     pub(crate) fn name(&mut self, name: &str) -> Name {
+        let known = self.0.get(name).cloned();
+        let text = known.unwrap_or_else(|| {
+            let new: Arc<str> = name.into();
+            self.0.insert(new.clone());
+            new
+        });
+        let attribute = AttributeName::new(text);
         if name == Name::TARGETING_KEY {
-            return Name::TargetingKeyOrAttribute;
+            Name::TargetingKeyOr(attribute)
+        } else {
+            Name::Attribute(attribute)
         }
-        if let Some(known) = self.0.get(name) {
-            return Name::Attribute(known.clone());
-        }
-        let new: Arc<str> = name.into();
-        self.0.insert(new.clone());
-        Name::Attribute(new)
     }
 
     /// A name as targets and segments write it: empty is the targeting key.

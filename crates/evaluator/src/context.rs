@@ -1,13 +1,13 @@
 //! The context of an evaluation, flattened and within its limits.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use burgee_proto::types::v1::EvaluationContext;
 use prost_types::Value;
 use prost_types::value::Kind;
 use sha2::{Digest as _, Sha256};
 
-use crate::attribute::{Attribute, Name, Scalar, update_with_text};
+use crate::attribute::{Attribute, Name, Scalar, hash_of_name, update_with_text};
 use crate::hash::{HASH_BYTES, first_bytes};
 
 /// Names after flattening.
@@ -30,7 +30,7 @@ pub const PATH_KEYS_MAX: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     targeting_key: Option<Attribute>,
-    attributes: HashMap<Box<str>, Attribute>,
+    attributes: Attributes,
 }
 
 /// Which limit a context exceeds. Its evaluation is ERROR, INVALID_CONTEXT.
@@ -86,7 +86,8 @@ impl Context {
     pub fn fingerprint(&self) -> [u8; HASH_BYTES] {
         let mut hash = Sha256::new();
         let targeting_key = self.targeting_key.iter().map(|key| ("", key));
-        let attributes: BTreeMap<_, _> = self.attributes.iter().collect();
+        let mut attributes: Vec<_> = self.attributes.named.iter().collect();
+        attributes.sort_unstable_by_key(|(name, _)| name);
         let attributes = attributes.into_iter().map(|(name, value)| (&**name, value));
         hash.update([u8::from(self.targeting_key.is_some())]);
         for (name, value) in targeting_key.chain(attributes) {
@@ -100,18 +101,39 @@ impl Context {
     pub(crate) fn get(&self, name: &Name) -> Option<&Attribute> {
         match name {
             Name::TargetingKey => self.targeting_key.as_ref(),
-            Name::TargetingKeyOrAttribute => self
-                .targeting_key
-                .as_ref()
-                .or_else(|| self.attributes.get(Name::TARGETING_KEY)),
-            Name::Attribute(name) => self.attributes.get(&**name),
+            Name::TargetingKeyOr(name) => {
+                let key = self.targeting_key.as_ref();
+                key.or_else(|| self.attributes.get(name.hash(), name.text()))
+            }
+            Name::Attribute(name) => self.attributes.get(name.hash(), name.text()),
         }
+    }
+}
+
+/// Some attributes by name. Comparing a few hashes that lie side by side takes less
+/// than hashing a name, and [`NAMES_MAX`] bounds what it takes with many.
+#[derive(Clone, Debug, Default)]
+struct Attributes {
+    hashes: Vec<u32>,
+    named: Vec<(Box<str>, Attribute)>,
+}
+
+impl Attributes {
+    fn get(&self, hash: u32, name: &str) -> Option<&Attribute> {
+        let mut attributes = self.hashes.iter().zip(&self.named);
+        let found = attributes.find(|(known, (text, _))| **known == hash && **text == *name);
+        found.map(|(_, (_, attribute))| attribute)
+    }
+
+    fn push(&mut self, hash: u32, name: &str, attribute: Attribute) {
+        self.hashes.push(hash);
+        self.named.push((name.into(), attribute));
     }
 }
 
 #[derive(Default)]
 struct Flattening {
-    attributes: HashMap<Box<str>, Attribute>,
+    attributes: Attributes,
     /// The name so far, and a dot where it goes on.
     path: String,
     total_bytes: usize,
@@ -143,7 +165,7 @@ impl Flattening {
                 Some(Kind::ListValue(list)) => self.add_list(&list.values)?,
                 _ => {
                     if let Some(scalar) = Scalar::from_message(value) {
-                        self.add(Attribute::One(scalar))?;
+                        self.add(|| Ok(Attribute::One(scalar)))?;
                     }
                 }
             }
@@ -154,21 +176,25 @@ impl Flattening {
 
     fn add_list(&mut self, values: &[Value]) -> Result<(), InvalidContext> {
         let kept = || values.iter().filter_map(Scalar::from_message);
-        if self.attributes.contains_key(self.path.as_str()) {
-            return Ok(());
-        }
-        if kept().take(LIST_ELEMENTS_MAX + 1).count() > LIST_ELEMENTS_MAX {
-            return Err(InvalidContext::ListTooLong);
-        }
-        self.add(Attribute::List(kept().collect()))
+        self.add(|| {
+            if kept().take(LIST_ELEMENTS_MAX + 1).count() > LIST_ELEMENTS_MAX {
+                return Err(InvalidContext::ListTooLong);
+            }
+            Ok(Attribute::List(kept().collect()))
+        })
     }
 
     /// Gives the name of the path a value, unless it has one.
-    fn add(&mut self, value: Attribute) -> Result<(), InvalidContext> {
-        if self.attributes.contains_key(self.path.as_str()) {
+    fn add(
+        &mut self,
+        value: impl FnOnce() -> Result<Attribute, InvalidContext>,
+    ) -> Result<(), InvalidContext> {
+        let hash = hash_of_name(&self.path);
+        if self.attributes.get(hash, &self.path).is_some() {
             return Ok(());
         }
-        if self.attributes.len() == NAMES_MAX {
+        let value = value()?;
+        if self.attributes.named.len() == NAMES_MAX {
             return Err(InvalidContext::TooManyNames);
         }
         if self.path.len() > NAME_BYTES_MAX {
@@ -184,7 +210,7 @@ impl Flattening {
         if self.total_bytes > TOTAL_BYTES_MAX {
             return Err(InvalidContext::TooLarge);
         }
-        self.attributes.insert(self.path.as_str().into(), value);
+        self.attributes.push(hash, &self.path, value);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 use prost_types::{ListValue, Struct};
 
 use super::*;
+use crate::condition::Names;
 
 fn text(text: &str) -> Value {
     Kind::StringValue(text.to_owned()).into()
@@ -35,7 +36,7 @@ fn flatten(fields: &[(&str, Value)]) -> Result<Context, InvalidContext> {
 }
 
 fn read(context: &Context, name: &str) -> Option<Attribute> {
-    context.get(&Name::Attribute(name.into())).cloned()
+    context.get(&Names::default().name(name)).cloned()
 }
 
 fn one(scalar: Scalar) -> Option<Attribute> {
@@ -47,6 +48,17 @@ fn nested_objects_become_dotted_names_and_are_no_attributes() {
     let context = flatten(&[("user", object(&[("plan", text("pro"))]))]).unwrap();
     assert_eq!(read(&context, "user.plan"), one(Scalar::text("pro")));
     assert_eq!(read(&context, "user"), None);
+}
+
+#[test]
+fn names_of_one_hash_are_told_apart() {
+    let (name, other) = ("name-34583", "name-68122");
+    assert_eq!(hash_of_name(name), hash_of_name(other));
+    let both = flatten(&[(name, number(1.0)), (other, number(2.0))]).unwrap();
+    assert_eq!(read(&both, name), one(Scalar::number(1.0)));
+    assert_eq!(read(&both, other), one(Scalar::number(2.0)));
+    let one_of_them = flatten(&[(other, number(2.0))]).unwrap();
+    assert_eq!(read(&one_of_them, name), None);
 }
 
 #[test]
@@ -130,11 +142,12 @@ fn the_targeting_key_has_a_name_and_an_attribute_of_that_name_steps_in() {
     };
     let without = Context::new(&message).unwrap();
     assert_eq!(without.get(&Name::TargetingKey), None);
-    let attribute = without.get(&Name::TargetingKeyOrAttribute);
+    let either = Names::default().name(Name::TARGETING_KEY);
+    let attribute = without.get(&either);
     assert_eq!(attribute.cloned(), one(Scalar::text("attribute")));
     message.targeting_key = "alice".into();
     let with = Context::new(&message).unwrap();
-    let key = with.get(&Name::TargetingKeyOrAttribute);
+    let key = with.get(&either);
     assert_eq!(key.cloned(), one(Scalar::text("alice")));
 }
 

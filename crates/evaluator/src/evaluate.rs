@@ -411,7 +411,7 @@ impl Target {
     fn holds<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
         let attribute = context.get(&self.attribute);
         let mut keys = attribute.iter().flat_map(|attribute| attribute.key_texts());
-        let listed = keys.find(|key| self.keys.contains(*key));
+        let listed = keys.find(|key| self.keys.contains(key));
         trace.note(Note::Target(listed));
         listed.is_some()
     }

@@ -2,7 +2,6 @@
 
 mod compile;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use burgee_proto::sync::v1::Item;
@@ -12,6 +11,7 @@ use prost_types::{Struct, Value};
 
 use crate::attribute::Name;
 use crate::condition::{Condition, Names};
+use crate::keys::Texts;
 use crate::problem::Problem;
 use crate::source::{Source, decode};
 
@@ -58,7 +58,7 @@ pub(crate) struct MutualExclusion {
 pub(crate) struct Target {
     pub(crate) variant: VariantIndex,
     pub(crate) attribute: Name,
-    pub(crate) keys: HashSet<Box<str>>,
+    pub(crate) keys: Texts,
 }
 
 #[derive(Debug)]

@@ -37,6 +37,7 @@ mod evaluate;
 pub mod explain;
 mod flag;
 pub mod hash;
+mod keys;
 pub mod limits;
 mod link;
 pub mod normal_form;

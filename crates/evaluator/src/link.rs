@@ -1,10 +1,11 @@
 //! Links flags to what they name, and spreads what is not understood to
 //! everything that depends on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::flag::{FlagDefinition, Prerequisite};
+use crate::keys::ByText;
 use crate::ruleset::{Segments, Slot, SlotIndex};
 use crate::segment::Segment;
 
@@ -43,7 +44,7 @@ pub(crate) fn link_segments(
 /// The places of the flags that a flag has as prerequisites.
 pub(crate) fn link_prerequisites(
     flag: &FlagDefinition,
-    by_key: &HashMap<Arc<str>, SlotIndex>,
+    by_key: &ByText<SlotIndex>,
 ) -> Box<[Option<SlotIndex>]> {
     let place = |it: &Prerequisite| by_key.get(&*it.flag_key).copied();
     flag.prerequisites().map(place).collect()

@@ -92,13 +92,11 @@ impl Test {
     /// Whether the test is true for an attribute that is present: for any
     /// element of a list.
     pub(crate) fn holds(&self, attribute: &Attribute) -> bool {
-        match self {
+        match (self, attribute) {
+            (_, Attribute::One(element)) => self.holds_for(element),
             // A list that is empty is present too.
-            Self::Exists => true,
-            _ => attribute
-                .elements()
-                .iter()
-                .any(|element| self.holds_for(element)),
+            (Self::Exists, Attribute::List(_)) => true,
+            (_, Attribute::List(elements)) => elements.iter().any(|it| self.holds_for(it)),
         }
     }
 

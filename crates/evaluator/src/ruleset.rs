@@ -9,6 +9,7 @@ use burgee_proto::types::v1 as message;
 
 use crate::condition::{Names, Scope};
 use crate::flag::{Flag, FlagDefinition};
+use crate::keys::ByText;
 use crate::link::{Problems, link_prerequisites, link_segments};
 use crate::problem::Problem;
 use crate::segment::{Segment, SegmentDefinition, segment_of_part};
@@ -25,7 +26,7 @@ pub(crate) type Segments = BTreeMap<Box<str>, Arc<SegmentDefinition>>;
 #[derive(Clone, Debug, Default)]
 pub struct Ruleset {
     slots: Arc<[Slot]>,
-    by_key: Arc<HashMap<Arc<str>, SlotIndex>>,
+    by_key: Arc<ByText<SlotIndex>>,
     segments: Arc<Segments>,
 }
 
@@ -166,7 +167,7 @@ impl Ruleset {
     }
 
     /// The places of the flags: those of this ruleset if they are the same.
-    fn index(&self, flags: &[Arc<FlagDefinition>]) -> Arc<HashMap<Arc<str>, SlotIndex>> {
+    fn index(&self, flags: &[Arc<FlagDefinition>]) -> Arc<ByText<SlotIndex>> {
         let mine = self.slots.iter().map(|slot| &slot.definition.key);
         if mine.eq(flags.iter().map(|flag| &flag.key)) {
             return self.by_key.clone();

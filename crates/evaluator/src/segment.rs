@@ -1,6 +1,6 @@
 //! Segments, compiled: key lists as sets, long ones in the parts they came in.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burgee_proto::sync::v1::Item;
@@ -10,6 +10,7 @@ use crate::attribute::Name;
 use crate::bucket::segment_part;
 use crate::condition::{Condition, Names, Scope};
 use crate::context::Context;
+use crate::keys::Texts;
 use crate::problem::Problem;
 use crate::source::{Source, decode, decode_any, is_same};
 use crate::trace::{Note, Trace};
@@ -33,16 +34,15 @@ pub(crate) struct Segment {
 
 #[derive(Debug, Default)]
 struct KeyLists {
-    included: HashSet<Box<str>>,
-    excluded: HashSet<Box<str>>,
+    included: Texts,
+    excluded: Texts,
 }
 
 impl KeyLists {
     fn new(included: &[String], excluded: &[String]) -> Self {
-        let set = |keys: &[String]| keys.iter().map(|key| key.as_str().into()).collect();
         Self {
-            included: set(included),
-            excluded: set(excluded),
+            included: Texts::new(included),
+            excluded: Texts::new(excluded),
         }
     }
 }
@@ -215,8 +215,8 @@ impl Part {
         let named = part_index(&item.key);
         let belongs = |index: &u8| {
             lists.as_ref().is_ok_and(|lists| {
-                let mut keys = lists.included.iter().chain(&lists.excluded);
-                keys.all(|key| segment_part(key) == *index)
+                let belongs = |key: &str| segment_part(key) == *index;
+                lists.included.all(belongs) && lists.excluded.all(belongs)
             })
         };
         Self {

@@ -14,7 +14,7 @@ use burgee_proto::types::v1::{
 };
 use prost_types::value::Kind as ValueKind;
 
-use builders::{asks, flag, in_segment, item, needs, state};
+use builders::{asks, flag, in_segment, item, needs, somebody, state};
 
 fn clause(operator: Operator, value: &str) -> Condition {
     let clause = Clause {
@@ -155,4 +155,11 @@ fn evaluating_does_not_allocate() {
         });
         assert_eq!(counted.count_total, 0, "{key}: {counted:?}");
     }
+
+    let nobody = somebody("");
+    let counted = allocation_counter::measure(|| {
+        let evaluated = ruleset.evaluate("burgee", &nobody, ValueType::Unspecified);
+        assert_eq!(evaluated.reason, Reason::Unbucketed);
+    });
+    assert_eq!(counted.count_total, 0, "{counted:?}");
 }

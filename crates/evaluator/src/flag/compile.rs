@@ -15,6 +15,7 @@ use super::{
 use crate::attribute::Name;
 use crate::bucket::BUCKETS;
 use crate::condition::{Condition, NESTING_MAX, Names, Scope};
+use crate::keys::Texts;
 use crate::operators::check_value;
 use crate::problem::Problem;
 
@@ -200,7 +201,7 @@ impl Compiler<'_> {
                 .variant(&target.variant)
                 .map_err(|problem| problem.within("variant"))?,
             attribute: self.scope.names.key_name(&target.attribute),
-            keys: target.keys.iter().map(|key| key.as_str().into()).collect(),
+            keys: Texts::new(&target.keys),
         })
     }
 

@@ -1,34 +1,35 @@
 //! EQUALS, CONTAINS, STARTS_WITH, ENDS_WITH, MATCHES.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use prost_types::Value;
 use prost_types::value::Kind;
 use regex::Regex;
 
 use crate::attribute::Scalar;
+use crate::keys::Texts;
 use crate::operators::{scalars, texts};
 use crate::problem::Problem;
 
 /// The values of an EQUALS, as sets.
 #[derive(Debug)]
 pub(crate) struct Equals {
-    texts: HashSet<Box<str>>,
+    texts: Texts,
     /// `texts` are folded, and so are those that are looked up.
     ignore_case: bool,
-    /// The bits of doubles; −0 is kept as 0.
-    numbers: HashSet<u64>,
+    /// Ascending. −0 equals 0, and is kept as it.
+    numbers: Box<[f64]>,
     is_true: bool,
     is_false: bool,
 }
 
 impl Equals {
     pub(crate) fn compile(values: &[Value], ignore_case: bool) -> Self {
+        let (mut texts, mut numbers) = (Vec::new(), Vec::new());
         let mut equals = Self {
-            texts: HashSet::new(),
+            texts: Texts::default(),
             ignore_case,
-            numbers: HashSet::new(),
+            numbers: Box::default(),
             is_true: false,
             is_false: false,
         };
@@ -36,30 +37,35 @@ impl Equals {
             match value {
                 Scalar::Boolean(true) => equals.is_true = true,
                 Scalar::Boolean(false) => equals.is_false = true,
-                Scalar::Number { value, .. } => {
-                    equals.numbers.insert(number_bits(value));
-                }
-                Scalar::Text(text) => {
-                    equals.texts.insert(fold(&text, ignore_case).into());
-                }
+                Scalar::Number { value, .. } => numbers.push(without_minus_zero(value)),
+                Scalar::Text(text) => texts.push(fold(&text, ignore_case).into()),
             }
         }
+        equals.texts = texts.into_iter().collect();
+        numbers.sort_by(f64::total_cmp);
+        equals.numbers = numbers.into();
         equals
     }
 
+    #[inline]
     pub(crate) fn holds(&self, element: &Scalar) -> bool {
         match element {
             Scalar::Boolean(true) => self.is_true,
             Scalar::Boolean(false) => self.is_false,
-            Scalar::Number { value, .. } => self.numbers.contains(&number_bits(*value)),
-            Scalar::Text(text) => self.texts.contains(&*fold(text, self.ignore_case)),
+            Scalar::Number { value, .. } => {
+                let value = without_minus_zero(*value);
+                let found = self.numbers.binary_search_by(|it| it.total_cmp(&value));
+                found.is_ok()
+            }
+            Scalar::Text(text) => self.texts.contains(&fold(text, self.ignore_case)),
         }
     }
 }
 
-/// Equal doubles have equal bits once −0 is 0 (NaN is never an attribute).
-fn number_bits(value: f64) -> u64 {
-    (value + 0.0).to_bits()
+/// −0 equals 0, but not in the order of all doubles (in which NaN is, too, which
+/// no attribute is).
+fn without_minus_zero(value: f64) -> f64 {
+    value + 0.0
 }
 
 /// The values of a CONTAINS, STARTS_WITH or ENDS_WITH. UTF-8 begins no code
