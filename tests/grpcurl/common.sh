@@ -34,3 +34,26 @@ expect() {
         return 1
     fi
 }
+
+# follow METHOD JSON: begins to follow a stream, as an SDK. What it brings is for
+# wait_for, and shown by `cat "$stream"`.
+follow() {
+    stream=$(mktemp)
+    grpcurl -plaintext -H "authorization: Bearer $BURGEE_SDK_KEY" -d "$2" \
+        "$BURGEE_ADDRESS" "burgee.$1" >"$stream" &
+    follower=$!
+    trap 'kill "$follower" 2>/dev/null; rm -f "$stream"' EXIT
+}
+
+# wait_for PATTERN: until the stream has brought it, half a minute at most.
+wait_for() {
+    local end=$((SECONDS + 30))
+    until grep -q "$1" "$stream"; do
+        if ((SECONDS > end)); then
+            printf 'the stream did not bring %s:\n' "$1" >&2
+            cat "$stream" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
