@@ -85,6 +85,17 @@ pub enum Error {
         /// What is wrong, and what to do.
         description: String,
     },
+    /// The result would exceed a limit.
+    Limit {
+        /// Its name, of those that the contract lists.
+        limit: &'static str,
+        /// What it allows.
+        maximum: usize,
+        /// The resource that would exceed it.
+        subject: String,
+        /// What is wrong, and what to do.
+        description: String,
+    },
     /// Nothing was changed; later it may work.
     Unavailable {
         /// What is away.
@@ -120,6 +131,21 @@ impl Error {
     ) -> Self {
         Self::Precondition {
             reason,
+            subject: subject.to_string(),
+            description: description.into(),
+        }
+    }
+
+    /// `subject` would exceed a limit.
+    pub fn limit(
+        limit: &'static str,
+        maximum: usize,
+        subject: impl ToString,
+        description: impl Into<String>,
+    ) -> Self {
+        Self::Limit {
+            limit,
+            maximum,
             subject: subject.to_string(),
             description: description.into(),
         }
@@ -285,17 +311,28 @@ impl From<Error> for Status {
                 subject,
                 description,
             } => {
-                details.add_precondition_failure_violation(
-                    reason_name(reason),
-                    shorten(subject.clone(), TEXT_MAX),
-                    shorten(description.clone(), TEXT_MAX),
-                );
+                stand_in_the_way(&mut details, reason, &subject, &description);
                 (
                     Code::FailedPrecondition,
                     reason,
                     description,
                     one("subject", subject),
                 )
+            }
+            Error::Limit {
+                limit,
+                maximum,
+                subject,
+                description,
+            } => {
+                let reason = ErrorReason::LimitExceeded;
+                stand_in_the_way(&mut details, reason, &subject, &description);
+                let metadata = HashMap::from([
+                    ("subject".to_owned(), shorten(subject, TEXT_MAX)),
+                    ("limit".to_owned(), limit.to_owned()),
+                    ("maximum".to_owned(), maximum.to_string()),
+                ]);
+                (Code::FailedPrecondition, reason, description, metadata)
             }
             Error::Unavailable { reason, cause } => {
                 tracing::warn!(reason = reason_name(reason), cause, "unavailable");
@@ -322,6 +359,19 @@ impl From<Error> for Status {
         details.set_error_info(reason_name(reason), DOMAIN, metadata);
         Status::with_error_details(code, shorten(message, MESSAGE_MAX), details)
     }
+}
+
+fn stand_in_the_way(
+    details: &mut ErrorDetails,
+    reason: ErrorReason,
+    subject: &str,
+    description: &str,
+) {
+    details.add_precondition_failure_violation(
+        reason_name(reason),
+        shorten(subject.to_owned(), TEXT_MAX),
+        shorten(description.to_owned(), TEXT_MAX),
+    );
 }
 
 /// A reason as `ErrorInfo` spells it: without the enum's prefix.

@@ -4,6 +4,7 @@
 //! The same rooms as flags have. Keys on the lists are rows of their own, so
 //! that adding one to 200,000 writes one row and ships one part.
 
+pub mod content_rules;
 pub mod copy;
 pub mod create_segment;
 pub mod delete_segment;
@@ -24,6 +25,13 @@ use burgee_proto::admin::v1::{Segment, SegmentConfig};
 use uuid::Uuid;
 
 use crate::stored::Slot;
+
+/// How many keys a segment has on both lists.
+#[must_use]
+pub fn key_count(config: &SegmentConfig) -> usize {
+    let count = i64::from(config.included_count) + i64::from(config.excluded_count);
+    usize::try_from(count).unwrap_or_default()
+}
 
 /// The segments that a change has read, by key, as they will be.
 #[derive(Debug, Default)]

@@ -21,6 +21,22 @@ pub fn reason(status: &Status) -> String {
     info.reason
 }
 
+/// The limit that would be exceeded, and what it allows.
+///
+/// # Panics
+///
+/// When the refusal names none.
+#[must_use]
+pub fn limit(status: &Status) -> (String, String) {
+    let info = status.get_details_error_info();
+    let mut metadata = info.map(|info| info.metadata).unwrap_or_default();
+    let mut take = |key: &str| {
+        let value = metadata.remove(key);
+        value.unwrap_or_else(|| panic!("no {key}: {status:?}"))
+    };
+    (take("limit"), take("maximum"))
+}
+
 /// The paths of the fields that were refused.
 #[must_use]
 pub fn fields(status: &Status) -> Vec<String> {

@@ -3,15 +3,17 @@
 
 use burgee_proto::admin::v1::{CreateFlagRequest, Flag, FlagConfig};
 use burgee_tests::builders::{boolean_flag, segment, string_flag};
-use burgee_tests::errors::{fields, reason};
+use burgee_tests::errors::{fields, limit, reason, refused, subjects};
 use burgee_tests::project::{TestEnvironment, TestProject};
 use burgee_tests::server::TestServer;
 use tonic::{Code, Response, Status};
 
 mod configurations;
 mod definitions;
+mod limits;
 mod missing;
 mod names;
+mod segment_limits;
 mod states;
 mod verbs;
 
@@ -102,5 +104,38 @@ impl Desk {
         };
         let outcome = self.server.admin().flags().create_flag(request).await;
         self.invalid(what, field, outcome).await;
+    }
+
+    /// Takes `at_limit` and refuses `above` as a configuration of `theme`.
+    async fn config_edge(&mut self, field: &str, at_limit: FlagConfig, above: FlagConfig) {
+        self.bad_config(field, field, above).await;
+        self.production.configure("theme", at_limit).await;
+        self.accepted().await;
+    }
+
+    /// Takes `at_limit` and refuses `above` as new flags.
+    async fn flag_edge(&mut self, field: &str, at_limit: Flag, above: Flag) {
+        self.bad_flag(field, field, above).await;
+        self.shop.create_flag(at_limit).await;
+        self.accepted().await;
+    }
+
+    /// `outcome` tells which limit would be exceeded, by what.
+    async fn over<T>(
+        &self,
+        (name, maximum): (&str, usize),
+        subject: &str,
+        outcome: Result<Response<T>, Status>,
+    ) {
+        let status = refused(outcome.map(drop), Code::FailedPrecondition);
+        assert_eq!(reason(&status), "LIMIT_EXCEEDED", "{status:?}");
+        assert_eq!(limit(&status), (name.to_owned(), maximum.to_string()));
+        assert_eq!(subjects(&status), [subject]);
+        self.assert_nothing_stored(name).await;
+    }
+
+    /// What is there now is what may be there.
+    async fn accepted(&mut self) {
+        self.rows_before = self.server.database().number(ROWS).await;
     }
 }

@@ -75,8 +75,8 @@ pub fn check_flag_limits(flag: &Flag) -> Result<(), Problem> {
     check_item(flag)
 }
 
-/// Checks one segment with whole lists. The lists may be longer than an item
-/// allows: they are shipped in parts.
+/// Checks one segment with whole lists. Long ones are shipped in parts: then the
+/// rest must fit an item.
 ///
 /// # Errors
 ///
@@ -87,12 +87,18 @@ pub fn check_segment_limits(segment: &Segment) -> Result<(), Problem> {
     check_count("included", keys, SEGMENT_KEYS_MAX)?;
     check_keys("included", &segment.included)?;
     check_keys("excluded", &segment.excluded)?;
-    match &segment.condition {
-        Some(condition) => {
-            check_condition_limits(condition).map_err(|problem| problem.within("condition"))
-        }
-        None => Ok(()),
+    if let Some(condition) = &segment.condition {
+        check_condition_limits(condition).map_err(|problem| problem.within("condition"))?;
     }
+    if keys <= SEGMENT_WHOLE_KEYS_MAX {
+        return check_item(segment);
+    }
+    check_item(&Segment {
+        key: segment.key.clone(),
+        attribute: segment.attribute.clone(),
+        condition: segment.condition.clone(),
+        ..Segment::default()
+    })
 }
 
 /// Checks the condition of a rule or segment.
@@ -178,7 +184,13 @@ fn check_nested(condition: &Condition, depth: usize, count: &mut usize) -> Resul
 
 fn check_keys(field: &str, keys: &[String]) -> Result<(), Problem> {
     let mut keys = keys.iter().enumerate();
-    keys.try_for_each(|(index, key)| check_key(&format!("{field}[{index}]"), key))
+    keys.try_for_each(|(index, key)| {
+        let field = format!("{field}[{index}]");
+        if key.is_empty() {
+            return Err(Problem::new(field, "a key is not empty"));
+        }
+        check_key(&field, key)
+    })
 }
 
 fn check_key(field: &str, key: &str) -> Result<(), Problem> {

@@ -3,18 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burgee_evaluator::limits::ITEM_BYTES_MAX;
+use burgee_evaluator::limits::{ITEM_BYTES_MAX, RULESET_BYTES_MAX};
 use burgee_proto::sync::v1::ItemKind;
-use burgee_proto::types::v1::ErrorReason;
 use uuid::Uuid;
 
 use super::Change;
 use crate::error::Error;
 use crate::flags::store::ConfigRow;
 use crate::{flags, segments};
-
-/// The largest ruleset, in bytes.
-pub const RULESET_BYTES_MAX: i64 = 20 * 1024 * 1024;
 
 /// Names an item: environment, kind, key.
 pub type ItemName = (Uuid, ItemKind, String);
@@ -107,9 +103,10 @@ impl Change {
                 .as_ref()
                 .is_some_and(|body| body.len() > ITEM_BYTES_MAX)
             {
-                return Err(Error::precondition(
-                    ErrorReason::LimitExceeded,
-                    head.name.to_string(),
+                return Err(Error::limit(
+                    "item_bytes",
+                    ITEM_BYTES_MAX,
+                    &head.name,
                     format!("{key} would ship more than {ITEM_BYTES_MAX} bytes"),
                 ));
             }
@@ -129,13 +126,15 @@ impl Change {
             .iter()
             .filter(|(id, _)| bounded.contains(*id))
         {
-            let before = self.heads.get(id).map_or(0, |head| head.item_bytes);
-            if after.item_bytes > RULESET_BYTES_MAX && after.item_bytes > before {
-                return Err(Error::precondition(
-                    ErrorReason::LimitExceeded,
-                    self.heads
-                        .get(id)
-                        .map_or_else(String::new, |head| head.name.to_string()),
+            let Some(head) = self.heads.get(id) else {
+                continue;
+            };
+            let fits = usize::try_from(after.item_bytes).is_ok_and(|it| it <= RULESET_BYTES_MAX);
+            if !fits && after.item_bytes > head.item_bytes {
+                return Err(Error::limit(
+                    "ruleset_bytes",
+                    RULESET_BYTES_MAX,
+                    &head.name,
                     format!("the environment would ship more than {RULESET_BYTES_MAX} bytes"),
                 ));
             }

@@ -1,7 +1,7 @@
 //! CreateEnvironment.
 
 use burgee_proto::admin::v1::{CreateEnvironmentRequest, CreateEnvironmentResponse, Environment};
-use burgee_proto::types::v1::{ErrorReason, Position};
+use burgee_proto::types::v1::Position;
 use prost::Message as _;
 use uuid::Uuid;
 
@@ -50,8 +50,9 @@ impl Mutation for CreateEnvironmentRequest {
         if change.heads().len() >= ENVIRONMENTS_MAX {
             let description =
                 format!("the project has {ENVIRONMENTS_MAX} environments; delete one first");
-            return Err(Error::precondition(
-                ErrorReason::LimitExceeded,
+            return Err(Error::limit(
+                "environments",
+                ENVIRONMENTS_MAX,
                 project,
                 description,
             ));

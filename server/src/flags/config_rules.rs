@@ -231,8 +231,9 @@ fn check_graph(graph: &BTreeMap<String, Vec<String>>, name: &FlagConfigName) -> 
         .values()
         .any(|length| *length > PREREQUISITE_CHAIN_MAX)
     {
-        return Err(Error::precondition(
-            ErrorReason::LimitExceeded,
+        return Err(Error::limit(
+            "prerequisite_chain",
+            PREREQUISITE_CHAIN_MAX,
             name,
             format!("a chain of prerequisites would be longer than {PREREQUISITE_CHAIN_MAX}"),
         ));

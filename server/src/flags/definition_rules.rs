@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use burgee_evaluator::limits::{JSON_VALUE_BYTES_MAX, VARIANTS_MAX};
+use burgee_evaluator::limits::{FLAGS_MAX, JSON_VALUE_BYTES_MAX, VARIANTS_MAX};
 use burgee_proto::admin::v1::Flag;
 use burgee_proto::types::v1::{ErrorReason, FlagType, Variant};
 use prost::Message as _;
@@ -16,9 +16,6 @@ use crate::error::Error;
 use crate::names::{self, FlagName};
 use crate::texts::Violations;
 
-/// The most flags of a project that are not archived: each environment ships
-/// every one.
-const FLAGS_MAX: i64 = 5_000;
 /// How deep a variant's value and metadata may be nested. What a change set tells
 /// of them is nested deeper still, and decoders give up at 100 messages.
 const JSON_DEPTH_MAX: usize = 24;
@@ -200,6 +197,7 @@ fn all_json<'a>(values: impl IntoIterator<Item = &'a Value>, depth: usize) -> bo
     kinds.all(|kind| kind.is_some_and(|kind| is_json(kind, depth)))
 }
 
+/// Each environment of a project ships every flag that is not archived.
 async fn check_count(change: &mut Change, name: &FlagName) -> Result<(), Error> {
     let project = change.project()?;
     let count = sqlx::query_scalar!(
@@ -208,11 +206,12 @@ async fn check_count(change: &mut Change, name: &FlagName) -> Result<(), Error> 
     )
     .fetch_one(change.connection())
     .await?;
-    if count < FLAGS_MAX {
+    if usize::try_from(count).is_ok_and(|count| count < FLAGS_MAX) {
         return Ok(());
     }
-    Err(Error::precondition(
-        ErrorReason::LimitExceeded,
+    Err(Error::limit(
+        "flags",
+        FLAGS_MAX,
         name.project(),
         format!("the project has {FLAGS_MAX} flags that are not archived; archive one first"),
     ))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use burgee_evaluator::limits::TARGET_KEYS_MAX;
+use burgee_evaluator::limits::{KEY_BYTES_MAX, TARGET_KEYS_MAX};
 use burgee_proto::admin::v1::operation::Part;
 use burgee_proto::admin::v1::{
     AddTargetKeysRequest, AddTargetKeysResponse, FlagConfig, RemoveTargetKeysRequest,
@@ -112,8 +112,12 @@ async fn config(
             format!("give 1 to {TARGET_KEYS_MAX} keys"),
         ));
     }
-    if let Some(at) = keys.iter().position(String::is_empty) {
-        return Err(Error::invalid(format!("keys[{at}]"), "a key is not empty"));
+    let bad = |key: &String| !(1..=KEY_BYTES_MAX).contains(&key.len());
+    if let Some(at) = keys.iter().position(bad) {
+        return Err(Error::invalid(
+            format!("keys[{at}]"),
+            format!("a key has 1 to {KEY_BYTES_MAX} bytes"),
+        ));
     }
     let etag = change.common.etag.clone();
     let (entry, stored) = change.load_config(name).await?;
@@ -151,7 +155,17 @@ async fn apply(
         added,
         removed,
     };
-    change
-        .apply_to_config(name, Part::TargetKeys(operation))
-        .await
+    let applied = change.apply_to_config(name, Part::TargetKeys(operation));
+    applied.await.map_err(in_terms_of_the_request)
+}
+
+/// The keys alone are new: it is they that are too many.
+fn in_terms_of_the_request(error: Error) -> Error {
+    let Error::Invalid(mut violations) = error else {
+        return error;
+    };
+    for violation in &mut violations {
+        "keys".clone_into(&mut violation.field);
+    }
+    Error::Invalid(violations)
 }

@@ -3,25 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burgee_evaluator::bucket::segment_part;
+use burgee_evaluator::context::NAME_BYTES_MAX;
+use burgee_evaluator::limits::SEGMENT_KEYS_MAX;
 use burgee_proto::admin::v1::operation::Part;
 use burgee_proto::admin::v1::{
     Operation, Segment, SegmentChange, SegmentConfig, SegmentConfigChange, SegmentKeysChange,
 };
-use burgee_proto::types::v1::{self, ErrorReason};
+use burgee_proto::types::v1::ErrorReason;
 use uuid::Uuid;
 
-use super::SegmentEntry;
 use super::keys::{self, List};
+use super::{SegmentEntry, content_rules, key_count};
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::{self, SegmentConfigName, SegmentName};
 use crate::stored::{Slot, same};
 use crate::texts::Violations;
-
-/// The most keys on both lists of a segment in one environment.
-const KEYS_MAX: i32 = 200_000;
-/// The longest name of an attribute, in bytes.
-const ATTRIBUTE_MAX: usize = 1_024;
 
 impl Change {
     /// Applies an operation on a segment's definition.
@@ -95,11 +92,13 @@ impl Change {
             });
         }
         let after = change.after.clone().unwrap_or_default();
-        check_condition(&after)?;
         let condition_changed = !same(config.condition.as_ref(), after.condition.as_ref());
         config.condition = after.condition;
         let key_change = change.keys.clone().unwrap_or_default();
         let keys_changed = self.change_keys(name, environment, &key_change).await?;
+        content_rules::check(self, name, environment)
+            .await
+            .map_err(|error| error.within("segment_config"))?;
         if condition_changed || keys_changed {
             self.record(Operation {
                 resource: name.to_string(),
@@ -120,6 +119,9 @@ impl Change {
     ) -> Result<(), Error> {
         let environment = self.environment(&name.environment())?;
         if self.change_keys(name, environment, &change).await? {
+            // Only that all of it is too large can be new.
+            let sound = content_rules::check(self, name, environment).await;
+            sound.map_err(|error| error.within("keys"))?;
             self.record(Operation {
                 resource: name.to_string(),
                 part: Some(Part::SegmentKeys(change)),
@@ -172,12 +174,12 @@ impl Change {
                 .saturating_sub(size(removed));
         }
         let config = self.segment_config(name, environment)?;
-        if config.included_count.saturating_add(config.excluded_count) > KEYS_MAX {
-            let description = format!("the segment would have more than {KEYS_MAX} keys");
-            return Err(Error::precondition(
-                ErrorReason::LimitExceeded,
+        if key_count(config) > SEGMENT_KEYS_MAX {
+            return Err(Error::limit(
+                "segment_keys",
+                SEGMENT_KEYS_MAX,
                 name,
-                description,
+                format!("the segment would have more than {SEGMENT_KEYS_MAX} keys"),
             ));
         }
         let changed = !parts.is_empty();
@@ -197,19 +199,9 @@ fn check_definition(segment: &Segment) -> Result<(), Error> {
     violations.extend(names::check_key("segment.key", &segment.key))?;
     violations.display_name("segment.display_name", &segment.display_name);
     violations.description("segment.description", &segment.description);
-    violations.text("segment.attribute", &segment.attribute, ATTRIBUTE_MAX);
+    violations.text("segment.attribute", &segment.attribute, NAME_BYTES_MAX);
     violations.tags("segment.tags", &segment.tags);
     violations.finish()
-}
-
-fn check_condition(config: &SegmentConfig) -> Result<(), Error> {
-    let mut shipped = v1::Segment {
-        key: "segment".to_owned(),
-        condition: config.condition.clone(),
-        ..v1::Segment::default()
-    };
-    burgee_evaluator::admit_segment(&mut shipped)
-        .map_err(|problem| Error::invalid(problem.field, problem.message).within("segment_config"))
 }
 
 /// Refuses to delete a segment that a configuration names, of an archived flag

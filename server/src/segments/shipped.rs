@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use burgee_evaluator::limits::SEGMENT_WHOLE_KEYS_MAX;
 use burgee_evaluator::normal_form::normalise_segment;
 use burgee_proto::admin::v1::{Segment, SegmentConfig};
 use burgee_proto::sync::v1::ItemKind;
@@ -10,13 +11,11 @@ use burgee_proto::types::v1;
 use prost::Message as _;
 use uuid::Uuid;
 
+use super::key_count;
 use super::keys::{self, List};
 use crate::change::Change;
 use crate::change::ship::Wanted;
 use crate::error::Error;
-
-/// Lists of more keys than this over both lists travel in parts.
-const INLINE_KEYS_MAX: i32 = 1_000;
 
 /// What of a segment has to be looked at.
 #[derive(Debug, Default)]
@@ -47,7 +46,7 @@ pub async fn items(
                     excluded,
                 };
                 let mut item = merge(&segment, &config)?;
-                if config.included_count + config.excluded_count <= INLINE_KEYS_MAX {
+                if key_count(&config) <= SEGMENT_WHOLE_KEYS_MAX {
                     item.included = keys::all(change.connection(), list(false)).await?;
                     item.excluded = keys::all(change.connection(), list(true)).await?;
                     withdraw_parts(change, environment, &key, wanted).await?;
@@ -79,12 +78,11 @@ fn affected(change: &Change, used: BTreeSet<(Uuid, String)>) -> BTreeMap<(Uuid, 
                 continue;
             }
             let affected = all.entry((*environment, key.clone())).or_default();
-            let count = |config: &SegmentConfig| config.included_count + config.excluded_count;
             let before = slot
                 .before
                 .as_ref()
-                .map_or(0, |stored| count(&stored.message));
-            affected.whole |= before <= INLINE_KEYS_MAX;
+                .map_or(0, |stored| key_count(&stored.message));
+            affected.whole |= before <= SEGMENT_WHOLE_KEYS_MAX;
             affected
                 .parts
                 .extend(entry.parts.get(environment).into_iter().flatten());

@@ -4,6 +4,7 @@ use burgee_proto::admin::v1::{Segment, SegmentConfig};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::key_count;
 use super::keys::{self, List};
 use crate::change::Change;
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::names::{SegmentConfigName, SegmentName};
 use crate::stored::{Stored, timestamp};
 
 /// Lists are shown in full up to this many keys over both.
-const SHOWN_KEYS_MAX: i32 = 1_000;
+const SHOWN_KEYS_MAX: usize = 1_000;
 
 /// A stored definition.
 #[must_use]
@@ -43,7 +44,7 @@ pub async fn config(
         update_time: Some(timestamp(stored.updated_at)),
         ..stored.message.clone()
     };
-    if config.included_count + config.excluded_count <= SHOWN_KEYS_MAX {
+    if key_count(&config) <= SHOWN_KEYS_MAX {
         let list = |excluded| List {
             environment,
             segment: stored.id,
