@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use burgee_proto::types::v1::{ErrorCode, Evaluation, Explanation, FlagType, Position, ValueType};
 
-use crate::context::{Context, InvalidContext};
+use crate::context::Context;
 use crate::evaluate::{Evaluated, Outcome};
 use crate::ruleset::{Ruleset, SlotIndex};
 use crate::segment::Segment;
@@ -22,19 +22,6 @@ use self::narrator::Narrator;
 /// Bytes of what clauses saw and wanted, in one explanation. One attribute of a
 /// context may be asked for thousands of times.
 pub const VALUES_BYTES_MAX: usize = 1 << 20;
-
-impl InvalidContext {
-    /// What there is to tell of an evaluation for such a context: no step is
-    /// taken.
-    pub fn explanation(self, flag_key: &str, position: Position) -> Explanation {
-        let evaluated = Evaluated::error(flag_key, ErrorCode::InvalidContext);
-        Explanation {
-            evaluation: Some(evaluated.to_message(position)),
-            problem: self.to_string(),
-            ..Explanation::default()
-        }
-    }
-}
 
 impl Ruleset {
     /// Evaluates a flag, and tells every step. The result is that of

@@ -8,6 +8,8 @@
 //! receiver takes them, so that a slow one holds up to two rulesets and a
 //! message, never a queue; one that takes nothing is cut off by the sweeper.
 
+mod series;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,17 +21,19 @@ use burgee_proto::evaluation::v1::{
     EvaluationsDelta, EvaluationsResumeToken, EvaluationsSnapshot, WatchEvaluationsResponse,
 };
 use burgee_proto::sync::v1::{Bookmark, Goodbye};
-use burgee_proto::types::v1::{Evaluation, Position};
+use burgee_proto::types::v1::Position;
 use bytes::Bytes;
 use prost::Message as _;
 
 use crate::changes::FlagKeys;
-use crate::encoding::{CHUNK_BYTES_MAX, FIELD_OVERHEAD_BYTES, TOKEN_VERSION};
+use crate::encoding::TOKEN_VERSION;
 use crate::environment::Environment;
 use crate::follower::{Begun, Topic};
 use crate::refused::Refused;
-use crate::results::{Question, is_same, message, toggle};
+use crate::results::{Question, toggle};
 use crate::state::EnvironmentState;
+
+use self::series::Series;
 
 /// Results of one context, for one receiver.
 pub(crate) struct EvaluationsTopic {
@@ -46,32 +50,6 @@ pub(crate) struct EvaluationsTopic {
     series: Option<Series>,
     /// and after it.
     signs: VecDeque<WatchEvaluationsResponse>,
-}
-
-/// Results on their way to a receiver.
-struct Series {
-    /// What the receiver holds results of. `None`: nothing.
-    older: Option<Arc<Ruleset>>,
-    newer: Arc<Ruleset>,
-    /// Flags whose results may differ, and how many were looked at.
-    flag_keys: FlagKeys,
-    looked_at: usize,
-    /// Did not fit into the last part.
-    carried: Option<Change>,
-}
-
-/// What a receiver does to what it holds.
-enum Change {
-    Updated(Evaluation),
-    Removed(String),
-}
-
-/// What fits into a message.
-#[derive(Default)]
-struct Part {
-    updated: Vec<Evaluation>,
-    removed: Vec<String>,
-    more: bool,
 }
 
 impl EvaluationsTopic {
@@ -125,7 +103,7 @@ impl EvaluationsTopic {
     fn next_of_series(&mut self) -> Option<WatchEvaluationsResponse> {
         let mut series = self.series.take()?;
         let part = series.next(&self.question, &mut self.digest);
-        let is_snapshot = series.older.is_none();
+        let is_snapshot = series.is_whole();
         let more = part.more;
         let payload = if is_snapshot {
             Message::Snapshot(EvaluationsSnapshot {
@@ -212,87 +190,6 @@ impl Topic for EvaluationsTopic {
     fn clear(&mut self) {
         self.series = None;
         self.signs.clear();
-    }
-}
-
-impl Series {
-    fn new(older: Option<Arc<Ruleset>>, newer: Arc<Ruleset>, flag_keys: FlagKeys) -> Self {
-        Self {
-            older,
-            newer,
-            flag_keys,
-            looked_at: 0,
-            carried: None,
-        }
-    }
-
-    /// The next part. The digest becomes that of the results once they are all
-    /// taken.
-    fn next(&mut self, question: &Question, digest: &mut Digest) -> Part {
-        let mut part = Part::default();
-        let mut bytes = 0;
-        while let Some(change) = self.next_change(question, digest) {
-            let more_bytes = change.bytes();
-            if !part.is_empty() && bytes + more_bytes > CHUNK_BYTES_MAX {
-                self.carried = Some(change);
-                part.more = true;
-                return part;
-            }
-            bytes += more_bytes;
-            part.add(change);
-        }
-        part
-    }
-
-    fn next_change(&mut self, question: &Question, digest: &mut Digest) -> Option<Change> {
-        if let Some(change) = self.carried.take() {
-            return Some(change);
-        }
-        while let Some(key) = self.flag_keys.get(self.looked_at) {
-            self.looked_at += 1;
-            let older = self.older.as_deref();
-            let older = older.and_then(|older| question.result(older, key));
-            let newer = question.result(&self.newer, key);
-            match (&older, &newer) {
-                (None, None) => continue,
-                (Some(older), Some(newer)) if is_same(older, newer) => continue,
-                _ => {}
-            }
-            if let Some(older) = older {
-                toggle(digest, &message(&older));
-            }
-            let Some(newer) = newer else {
-                return Some(Change::Removed(key.to_string()));
-            };
-            let newer = message(&newer);
-            toggle(digest, &newer);
-            return Some(Change::Updated(newer));
-        }
-        None
-    }
-}
-
-impl Change {
-    /// What it takes in a message.
-    fn bytes(&self) -> usize {
-        FIELD_OVERHEAD_BYTES
-            + match self {
-                Self::Updated(evaluation) => evaluation.encoded_len(),
-                Self::Removed(key) => key.len(),
-            }
-    }
-}
-
-impl Part {
-    fn is_empty(&self) -> bool {
-        self.updated.is_empty() && self.removed.is_empty()
-    }
-
-    fn add(&mut self, change: Change) {
-        match change {
-            Change::Updated(evaluation) => self.updated.push(evaluation),
-            Change::Removed(key) => self.removed.push(key),
-        }
     }
 }
 

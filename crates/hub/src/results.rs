@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burgee_evaluator::hash::HASH_BYTES;
-use burgee_evaluator::{Context, Digest, Evaluated, InvalidContext, Ruleset};
+use burgee_evaluator::{Context, Digest, Evaluated, InvalidContext, Ruleset, explain};
 use burgee_proto::types::v1::{
     ErrorCode, Evaluation, EvaluationContext, Explanation, Position, ValueType,
 };
@@ -74,7 +74,10 @@ impl Viewer {
     ) -> Explanation {
         match &self.context {
             Ok(context) => ruleset.explain(flag_key, context, wanted, position),
-            Err(invalid) => invalid.explanation(flag_key, position),
+            Err(invalid) => {
+                let code = ErrorCode::InvalidContext;
+                explain::error(flag_key, code, invalid, Some(position))
+            }
         }
     }
 
