@@ -44,7 +44,7 @@ select gen_random_uuid(), organization_id, id, role, 'burgee-server' from servic
 alter table service_accounts drop column role;
 
 alter table service_accounts
-    -- burgee.admin.v1.ServiceAccount, without its key.
+    -- burgee.admin.v1.ServiceAccount.
     add column body bytea not null default '',
     add column disabled boolean not null default false,
     add column version bigint not null default 1,
@@ -52,6 +52,10 @@ alter table service_accounts
     add column changed_by text not null default 'burgee-server',
     drop constraint service_accounts_organization_id_key_key,
     add constraint service_accounts_key unique (organization_id, key);
+
+-- The key alone: field 4, of less than 64 bytes.
+update service_accounts
+set body = '\x22'::bytea || set_byte('\x00'::bytea, 0, length(key)) || convert_to(key, 'UTF8');
 
 alter table service_account_tokens
     add column display_name text not null default '',

@@ -2,7 +2,8 @@
 //! organization, and its first credential.
 
 use burgee_hub::credential::{self, Kind, Secret};
-use burgee_proto::admin::v1::RevokeApiKeyRequest;
+use burgee_proto::admin::v1::{RevokeApiKeyRequest, ServiceAccount};
+use prost::Message as _;
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgPool};
 use uuid::Uuid;
@@ -174,10 +175,15 @@ pub async fn ensure_organization(pool: &PgPool) -> Result<Uuid, Error> {
         sqlx::query_scalar!("select id from organizations where key = $1", ORGANIZATION)
             .fetch_one(pool)
             .await?;
+    let account = ServiceAccount {
+        key: ADMIN.to_owned(),
+        display_name: "The first account".to_owned(),
+        ..ServiceAccount::default()
+    };
     sqlx::query!(
         "with account as (
-             insert into service_accounts (id, organization_id, key)
-             values (gen_random_uuid(), $1, $2)
+             insert into service_accounts (id, organization_id, key, body)
+             values (gen_random_uuid(), $1, $2, $5)
              on conflict (organization_id, key) do nothing
              returning id
          )
@@ -187,6 +193,7 @@ pub async fn ensure_organization(pool: &PgPool) -> Result<Uuid, Error> {
         ADMIN,
         BuiltIn::Owner.key(),
         ACTOR,
+        account.encode_to_vec(),
     )
     .execute(pool)
     .await?;

@@ -15,7 +15,6 @@ pub mod update_role;
 
 use burgee_proto::admin::v1::{Role, RoleBinding};
 use burgee_proto::types::v1::ErrorReason;
-use prost::Message as _;
 use sqlx::PgConnection;
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
@@ -25,7 +24,7 @@ use crate::change::Change;
 use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::names::{RoleBindingName, RoleName, ServiceAccountName};
-use crate::stored::{Stored, timestamp};
+use crate::stored::{Row, Stored, timestamp};
 
 /// The names of the projects and environments that hold a binding, or neither.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -226,7 +225,8 @@ async fn read_role(
     organization: Uuid,
     name: &RoleName,
 ) -> Result<Option<Stored<Role>>, Error> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         "select id, version, body, changed_by, created_at, updated_at from roles
          where organization_id = $1 and key = $2",
         organization,
@@ -234,18 +234,7 @@ async fn read_role(
     )
     .fetch_optional(connection)
     .await?;
-    let stored = row.map(|row| {
-        Ok(Stored {
-            id: row.id,
-            environment: None,
-            version: row.version,
-            changed_by: row.changed_by,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            message: Role::decode(row.body.as_slice())?,
-        })
-    });
-    stored.transpose()
+    row.map(Row::decode).transpose()
 }
 
 /// Refuses to hand out more than one holds.

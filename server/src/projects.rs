@@ -9,7 +9,6 @@ pub mod update_project;
 
 use burgee_proto::admin::v1::operation::Part;
 use burgee_proto::admin::v1::{Operation, Project, ProjectChange};
-use prost::Message as _;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ use crate::access::Authorized;
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::{self, ProjectName};
-use crate::stored::{Stored, timestamp};
+use crate::stored::{Row, Stored, timestamp};
 use crate::texts::Violations;
 
 /// The project's uid, if it is in the caller's organization.
@@ -49,7 +48,8 @@ async fn read(
     authorized: &Authorized,
     name: &ProjectName,
 ) -> Result<Stored<Project>, Error> {
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        Row,
         "select id, version, body, changed_by, created_at, updated_at from projects
          where organization_id = $1 and key = $2",
         authorized.organization(),
@@ -59,15 +59,7 @@ async fn read(
     .await?
     .ok_or_else(|| Error::not_found(name))?;
     authorized.demand(name.place())?;
-    Ok(Stored {
-        id: row.id,
-        environment: None,
-        version: row.version,
-        changed_by: row.changed_by,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        message: Project::decode(row.body.as_slice())?,
-    })
+    row.decode()
 }
 
 /// A stored project as it is shown.

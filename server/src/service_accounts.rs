@@ -13,7 +13,6 @@ pub mod tokens;
 pub mod update_service_account;
 
 use burgee_proto::admin::v1::ServiceAccount;
-use prost::Message as _;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -22,7 +21,7 @@ use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::members::{Wanted, bindings, grants};
 use crate::names::ServiceAccountName;
-use crate::stored::{Stored, timestamp};
+use crate::stored::{Row, Stored, timestamp};
 use crate::texts::Violations;
 
 /// Finds an account of an organization.
@@ -34,30 +33,16 @@ pub async fn find(
     organization: Uuid,
     name: &ServiceAccountName,
 ) -> Result<Option<Stored<ServiceAccount>>, Error> {
-    let row = sqlx::query!(
-        "select id, key, disabled, version, body, changed_by, created_at, updated_at
+    let row = sqlx::query_as!(
+        Row,
+        "select id, version, body, changed_by, created_at, updated_at
          from service_accounts where organization_id = $1 and key = $2",
         organization,
         name.account,
     )
     .fetch_optional(connection)
     .await?;
-    let stored = row.map(|row| {
-        Ok(Stored {
-            id: row.id,
-            environment: None,
-            version: row.version,
-            changed_by: row.changed_by,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            message: ServiceAccount {
-                key: row.key,
-                disabled: row.disabled,
-                ..ServiceAccount::decode(row.body.as_slice())?
-            },
-        })
-    });
-    stored.transpose()
+    row.map(Row::decode).transpose()
 }
 
 /// Reads an account of the caller's organization, under its lock.

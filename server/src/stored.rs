@@ -30,7 +30,70 @@ pub struct Stored<M> {
     pub message: M,
 }
 
+/// A row that keeps a message, as queries read it.
+#[derive(Debug)]
+pub struct Row {
+    /// The resource's uid.
+    pub id: Uuid,
+    /// Grows with each change.
+    pub version: i64,
+    /// The message, encoded.
+    pub body: Vec<u8>,
+    /// Who made this version.
+    pub changed_by: String,
+    /// When the resource was made.
+    pub created_at: OffsetDateTime,
+    /// When this version was made.
+    pub updated_at: OffsetDateTime,
+}
+
+impl Row {
+    /// With the message decoded.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it is none.
+    pub fn decode<M: Message + Default>(self) -> Result<Stored<M>, Error> {
+        Ok(Stored {
+            id: self.id,
+            environment: None,
+            version: self.version,
+            changed_by: self.changed_by,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            message: M::decode(self.body.as_slice())?,
+        })
+    }
+}
+
 impl<M> Stored<M> {
+    /// One that is made now.
+    #[must_use]
+    pub fn new(message: M, actor: &str, now: OffsetDateTime) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            environment: None,
+            version: 1,
+            changed_by: actor.to_owned(),
+            created_at: now,
+            updated_at: now,
+            message,
+        }
+    }
+
+    /// Its next version.
+    #[must_use]
+    pub fn next(&self, message: M, actor: &str, now: OffsetDateTime) -> Self {
+        Self {
+            id: self.id,
+            environment: self.environment,
+            version: self.version + 1,
+            changed_by: actor.to_owned(),
+            created_at: self.created_at,
+            updated_at: now,
+            message,
+        }
+    }
+
     /// Names this version of the resource. One that is made again under the
     /// same name has other etags, and so has the same flag elsewhere.
     #[must_use]

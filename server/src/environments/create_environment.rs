@@ -94,15 +94,7 @@ async fn insert(
     change: &mut Change,
     environment: Environment,
 ) -> Result<Stored<Environment>, Error> {
-    let stored = Stored {
-        id: Uuid::new_v4(),
-        environment: None,
-        version: 1,
-        changed_by: change.actor().to_owned(),
-        created_at: change.now(),
-        updated_at: change.now(),
-        message: environment,
-    };
+    let stored = Stored::new(environment, change.actor(), change.now());
     let project = change.project()?;
     sqlx::query!(
         "insert into environments (id, project_id, key, version, body, created_at, updated_at, changed_by)

@@ -2,7 +2,6 @@
 
 use burgee_proto::admin::v1::{CreateRoleRequest, CreateRoleResponse, Role};
 use prost::Message as _;
-use uuid::Uuid;
 
 use super::{demand_cover, record_role, show};
 use crate::access::{BuiltIn, Permission, Permissions, Place};
@@ -39,15 +38,7 @@ impl Mutation for CreateRoleRequest {
                 resource: format!("roles/{}", role.key),
             });
         }
-        let stored = Stored {
-            id: Uuid::new_v4(),
-            environment: None,
-            version: 1,
-            changed_by: change.actor().to_owned(),
-            created_at: change.now(),
-            updated_at: change.now(),
-            message: role,
-        };
+        let stored = Stored::new(role, change.actor(), change.now());
         insert(change, &stored).await?;
         record_role(change, None, Some(&stored.message))?;
         Ok(CreateRoleResponse {

@@ -2,9 +2,8 @@
 
 use burgee_proto::admin::v1::{
     GetRoleRequest, GetRoleResponse, ListPermissionsResponse, ListRolesRequest, ListRolesResponse,
-    Permission as PermissionMessage, Role,
+    Permission as PermissionMessage,
 };
-use prost::Message as _;
 
 use super::{read_role, show, show_built_in};
 use crate::access::{Authorized, BuiltIn, Permission};
@@ -12,7 +11,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::names::RoleName;
 use crate::page::Page;
-use crate::stored::Stored;
+use crate::stored::Row;
 
 /// Everything that can be allowed.
 #[must_use]
@@ -57,7 +56,8 @@ pub async fn list_roles(
     request: ListRolesRequest,
 ) -> Result<ListRolesResponse, Error> {
     let page = Page::parse(request.page_size, &request.page_token, &["roles"])?;
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         "select id, version, body, changed_by, created_at, updated_at from roles
          where organization_id = $1 and key > $2
          order by key limit $3",
@@ -67,18 +67,8 @@ pub async fn list_roles(
     )
     .fetch_all(&app.pools.read)
     .await?;
-    let mut made = Vec::new();
-    for row in rows {
-        made.push(show(&Stored {
-            id: row.id,
-            environment: None,
-            version: row.version,
-            changed_by: row.changed_by,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            message: Role::decode(row.body.as_slice())?,
-        }));
-    }
+    let shown = rows.into_iter().map(|row| Ok(show(&row.decode()?)));
+    let mut made = shown.collect::<Result<Vec<_>, Error>>()?;
     let next_page_token = page.cut(&mut made, |role| role.key.clone());
     let mut roles = Vec::new();
     if page.after.is_none() {

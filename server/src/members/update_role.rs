@@ -41,13 +41,7 @@ impl Mutation for UpdateRoleRequest {
             });
         }
         demand_cover(change, Place::Organization, permissions)?;
-        let after = Stored {
-            version: stored.version + 1,
-            changed_by: change.actor().to_owned(),
-            updated_at: change.now(),
-            message: merged,
-            ..stored.clone()
-        };
+        let after = stored.next(merged, change.actor(), change.now());
         sqlx::query!(
             "update roles
              set permissions = $2, version = $3, body = $4, updated_at = $5, changed_by = $6

@@ -2,7 +2,6 @@
 
 use burgee_proto::admin::v1::{CreateProjectRequest, CreateProjectResponse, Project};
 use prost::Message as _;
-use uuid::Uuid;
 
 use super::{check, record, show};
 use crate::change::scope::Scope;
@@ -31,15 +30,7 @@ impl Mutation for CreateProjectRequest {
             ..Project::default()
         };
         check(&project)?;
-        let stored = Stored {
-            id: Uuid::new_v4(),
-            environment: None,
-            version: 1,
-            changed_by: change.actor().to_owned(),
-            created_at: change.now(),
-            updated_at: change.now(),
-            message: project,
-        };
+        let stored = Stored::new(project, change.actor(), change.now());
         insert(change, &stored).await?;
         record(change, None, Some(stored.message.clone()));
         Ok(CreateProjectResponse {

@@ -1,9 +1,8 @@
 //! ListProjects and GetProject: reading without a lock.
 
 use burgee_proto::admin::v1::{
-    GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse, Project,
+    GetProjectRequest, GetProjectResponse, ListProjectsRequest, ListProjectsResponse,
 };
-use prost::Message as _;
 
 use super::{read, show};
 use crate::access::Authorized;
@@ -11,7 +10,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::names::ProjectName;
 use crate::page::Page;
-use crate::stored::Stored;
+use crate::stored::Row;
 
 /// Gives one project.
 ///
@@ -41,7 +40,8 @@ pub async fn list_projects(
 ) -> Result<ListProjectsResponse, Error> {
     let page = Page::parse(request.page_size, &request.page_token, &["projects"])?;
     let shown = authorized.projects();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         "select id, version, body, changed_by, created_at, updated_at from projects
          where organization_id = $1 and key > $2 and ($4::text[] is null or key = any($4))
          order by key limit $3",
@@ -52,18 +52,8 @@ pub async fn list_projects(
     )
     .fetch_all(&app.pools.read)
     .await?;
-    let mut projects = Vec::new();
-    for row in rows {
-        projects.push(show(&Stored {
-            id: row.id,
-            environment: None,
-            version: row.version,
-            changed_by: row.changed_by,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            message: Project::decode(row.body.as_slice())?,
-        }));
-    }
+    let shown = rows.into_iter().map(|row| Ok(show(&row.decode()?)));
+    let mut projects = shown.collect::<Result<Vec<_>, Error>>()?;
     let next_page_token = page.cut(&mut projects, |project| project.key.clone());
     Ok(ListProjectsResponse {
         projects,

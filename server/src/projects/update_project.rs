@@ -40,13 +40,7 @@ impl Mutation for UpdateProjectRequest {
         if merged == stored.message {
             return Ok(answer(&stored));
         }
-        let after = Stored {
-            version: stored.version + 1,
-            changed_by: change.actor().to_owned(),
-            updated_at: change.now(),
-            message: merged,
-            ..stored.clone()
-        };
+        let after = stored.next(merged, change.actor(), change.now());
         sqlx::query!(
             "update projects set version = $2, body = $3, updated_at = $4, changed_by = $5 where id = $1",
             after.id,

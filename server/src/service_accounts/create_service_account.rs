@@ -4,7 +4,6 @@ use burgee_proto::admin::v1::{
     CreateServiceAccountRequest, CreateServiceAccountResponse, ServiceAccount,
 };
 use prost::Message as _;
-use uuid::Uuid;
 
 use super::{check, record, show};
 use crate::change::scope::Scope;
@@ -33,15 +32,7 @@ impl Mutation for CreateServiceAccountRequest {
         };
         names::check_slug("service_account.key", &account.key)?;
         check(&account)?;
-        let stored = Stored {
-            id: Uuid::new_v4(),
-            environment: None,
-            version: 1,
-            changed_by: change.actor().to_owned(),
-            created_at: change.now(),
-            updated_at: change.now(),
-            message: account,
-        };
+        let stored = Stored::new(account, change.actor(), change.now());
         insert(change, &stored).await?;
         record(change, None, Some(&stored.message))?;
         Ok(CreateServiceAccountResponse {

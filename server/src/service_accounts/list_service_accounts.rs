@@ -3,9 +3,7 @@
 use burgee_proto::admin::v1::{
     GetServiceAccountRequest, GetServiceAccountResponse, ListServiceAccountTokensRequest,
     ListServiceAccountTokensResponse, ListServiceAccountsRequest, ListServiceAccountsResponse,
-    ServiceAccount,
 };
-use prost::Message as _;
 
 use super::{find, show, tokens};
 use crate::access::Authorized;
@@ -13,7 +11,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::names::ServiceAccountName;
 use crate::page::{Page, TimePlace};
-use crate::stored::Stored;
+use crate::stored::Row;
 
 /// Gives one account.
 ///
@@ -43,8 +41,9 @@ pub async fn list_service_accounts(
     request: ListServiceAccountsRequest,
 ) -> Result<ListServiceAccountsResponse, Error> {
     let page = Page::parse(request.page_size, &request.page_token, &["serviceAccounts"])?;
-    let rows = sqlx::query!(
-        "select id, key, disabled, version, body, changed_by, created_at, updated_at
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, version, body, changed_by, created_at, updated_at
          from service_accounts where organization_id = $1 and key > $2
          order by key limit $3",
         authorized.organization(),
@@ -53,22 +52,8 @@ pub async fn list_service_accounts(
     )
     .fetch_all(&app.pools.read)
     .await?;
-    let mut accounts = Vec::new();
-    for row in rows {
-        accounts.push(show(&Stored {
-            id: row.id,
-            environment: None,
-            version: row.version,
-            changed_by: row.changed_by,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            message: ServiceAccount {
-                key: row.key,
-                disabled: row.disabled,
-                ..ServiceAccount::decode(row.body.as_slice())?
-            },
-        }));
-    }
+    let shown = rows.into_iter().map(|row| Ok(show(&row.decode()?)));
+    let mut accounts = shown.collect::<Result<Vec<_>, Error>>()?;
     let next_page_token = page.cut(&mut accounts, |account| account.key.clone());
     Ok(ListServiceAccountsResponse {
         service_accounts: accounts,

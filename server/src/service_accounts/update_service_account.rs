@@ -34,13 +34,7 @@ impl Mutation for UpdateServiceAccountRequest {
         check(&merged)?;
         let mut after = stored.clone();
         if merged != stored.message {
-            after = Stored {
-                version: stored.version + 1,
-                changed_by: change.actor().to_owned(),
-                updated_at: change.now(),
-                message: merged,
-                ..stored.clone()
-            };
+            after = stored.next(merged, change.actor(), change.now());
             write(change, &after).await?;
             record(change, Some(&stored.message), Some(&after.message))?;
         }
