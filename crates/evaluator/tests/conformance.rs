@@ -155,3 +155,57 @@ fn an_unknown_enum_is_a_number() {
     assert_eq!((report.cases, report.differences.len()), (1, 0));
     assert_eq!(report.unreadable, Vec::<String>::new());
 }
+
+#[test]
+fn whatever_a_context_holds_is_for_the_evaluator_to_judge() {
+    let deep = r#"{"a": "#.repeat(60) + "1" + &"}".repeat(60);
+    let deep = format!(r#""context": {{"attributes": {deep}}},"#);
+    let lists = "[".repeat(60) + &"]".repeat(60);
+    let lists = format!(r#""context": {{"attributes": {{"a": {lists}}}}},"#);
+    let invalid = r#"{"reason": "ERROR", "errorCode": "INVALID_CONTEXT"}"#;
+    let files = [
+        ("deep.json", suite(RULESET, &deep, invalid)),
+        ("lists.json", suite(RULESET, &lists, EXPECTED)),
+    ];
+    let report = run("deep", &files).unwrap();
+    assert_eq!((report.cases, report.differences.len()), (2, 0));
+    assert_eq!(report.unreadable, Vec::<String>::new());
+}
+
+#[test]
+fn half_a_surrogate_pair_is_a_replacement_character() {
+    let cases = [
+        (r"\ud800", "\u{fffd}"),
+        (r"a\udc00b", "a\u{fffd}b"),
+        (r"\uD83D\uDE00", "😀"),
+        (r"\ud83dx\ude00", "\u{fffd}x\u{fffd}"),
+        (r"\ud83d\ud83d\ude00", "\u{fffd}😀"),
+        (r"\\ud800", r"\\ud800"),
+        (r"\\\ud800", "\\\\\u{fffd}"),
+    ];
+    for (written, read) in cases {
+        let ruleset = format!(
+            r#"{{"flags": [{{"key": "f", "type": "FLAG_TYPE_STRING", "enabled": true,
+                "variants": [{{"key": "on", "value": "{written}"}}],
+                "fallthrough": {{"variant": "on"}}}}]}}"#
+        );
+        let expect = format!(r#"{{"value": "{read}", "variant": "on", "reason": "STATIC"}}"#);
+        let report = run("surrogates", &[("a.json", suite(&ruleset, "", &expect))]).unwrap();
+        assert_eq!(report.unreadable, Vec::<String>::new());
+        assert_eq!(report.differences, Vec::<String>::new());
+        assert_eq!(report.cases, 1);
+    }
+}
+
+#[test]
+fn proto_json_is_read_in_all_its_spellings() {
+    let ruleset = r#"{"flags": [{"key": "f", "type": 3, "enabled": true, "rules": null,
+        "off_variant": "on", "variants": [{"key": "on", "value": 0}],
+        "fallthrough": {"split": {"parts": [{"variant": "on", "weight": "50000"},
+            {"variant": "on", "weight": 5e4}]}}}]}"#;
+    let case = r#""context": {"targeting_key": "alice"},"#;
+    let expect = r#"{"value": 0.0e1, "variant": "on", "reason": "SPLIT"}"#;
+    let report = run("spellings", &[("a.json", suite(ruleset, case, expect))]).unwrap();
+    assert_eq!(report.unreadable, Vec::<String>::new());
+    assert_eq!(report.differences, Vec::<String>::new());
+}

@@ -57,7 +57,7 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 fn run_file(contract: &Contract, file: &Path, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    for (number, suite) in suites(&fs::read(file)?)?.iter().enumerate() {
+    for (number, suite) in suites(&fs::read_to_string(file)?)?.iter().enumerate() {
         let about = called(&suite.description, "suite", number);
         let message: types::Ruleset = contract
             .read("Ruleset", &suite.ruleset)
@@ -92,7 +92,7 @@ fn read_case(
 ) -> Result<(EvaluationContext, ValueType), Box<dyn Error>> {
     let context = match &case.context {
         Some(context) => contract
-            .read("EvaluationContext", context)
+            .read_context(context)
             .map_err(|error| format!("context: {error}"))?,
         None => EvaluationContext::default(),
     };

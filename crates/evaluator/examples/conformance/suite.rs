@@ -1,9 +1,12 @@
 //! The form of conformance cases: files, suites, cases, and what is expected.
 
+use std::error::Error;
+
 use burgee_evaluator::Evaluated;
 use burgee_proto::types::v1::ErrorCode;
 use prost_types::Value;
 use prost_types::value::Kind;
+use regex::{Captures, Regex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value as Json};
 
@@ -99,10 +102,18 @@ impl Outcome {
     }
 }
 
-/// The suites of a file: one, or a list of them.
-pub(crate) fn suites(file: &[u8]) -> Result<Vec<Suite>, serde_json::Error> {
-    match serde_json::from_slice(file)? {
-        list @ Json::Array(_) => serde_json::from_value(list),
+/// Escapes of JSON: two halves of a surrogate pair, half of one, any other.
+const ESCAPES: &str = r"(?i)\\(?:ud[89ab]..\\ud[c-f]..|(?<lone>ud[89a-f]..)|.)";
+
+/// The suites of a file: one, or a list of them. Half a surrogate pair, which JSON
+/// can write and no text of this language can hold, is U+FFFD.
+pub(crate) fn suites(file: &str) -> Result<Vec<Suite>, Box<dyn Error>> {
+    let file = Regex::new(ESCAPES)?.replace_all(file, |escape: &Captures<'_>| {
+        let is_lone = escape.name("lone").is_some();
+        if is_lone { r"\ufffd" } else { &escape[0] }.to_owned()
+    });
+    match serde_json::from_str(&file)? {
+        list @ Json::Array(_) => Ok(serde_json::from_value(list)?),
         suite => Ok(vec![serde_json::from_value(suite)?]),
     }
 }

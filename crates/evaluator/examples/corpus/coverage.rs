@@ -184,11 +184,16 @@ fn required() -> Vec<(String, usize)> {
     often.chain(once).chain(broken).collect()
 }
 
-fn files() -> Vec<(String, Vec<u8>)> {
+fn files() -> Vec<(String, String)> {
     let entries = fs::read_dir(Path::new(COMMITTED)).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
-        .map(|path| (path.display().to_string(), fs::read(path).unwrap()))
+        .map(|path| {
+            (
+                path.display().to_string(),
+                fs::read_to_string(path).unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -226,7 +231,7 @@ impl Shown {
             &none
         });
         self.context(json);
-        let message: EvaluationContext = contract.read("EvaluationContext", json).unwrap();
+        let message = contract.read_context(json).unwrap();
         let name = case.wanted.as_deref().unwrap_or("UNSPECIFIED");
         let wanted = ValueType::from_str_name(&format!("VALUE_TYPE_{name}")).unwrap();
         let answer = answer(ruleset, &case.flag, &message, wanted);

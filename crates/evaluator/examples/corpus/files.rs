@@ -80,7 +80,7 @@ fn case(
     number: usize,
 ) -> Result<Json, Box<dyn Error>> {
     let Question { flag, context } = question;
-    let message: EvaluationContext = contract.read("EvaluationContext", context)?;
+    let message = contract.read_context(context)?;
     let type_name = wanted_type(random, ruleset, flag, &message);
     let wanted = ValueType::from_str_name(&format!("VALUE_TYPE_{type_name}"));
     let answer = answer(ruleset, flag, &message, wanted.unwrap_or_default());
