@@ -8,9 +8,8 @@ use std::path::Path;
 use burgee_evaluator::{Context, Ruleset};
 use burgee_proto::types::v1::condition_explanation::Kind as Asked;
 use burgee_proto::types::v1::{
-    BucketExplanation, ClauseExplanation, ConditionExplanation, EvaluationContext, Explanation,
-    FlagExplanation, Operator, Position, Reason, RuleExplanation, RuleOutcome, ServeExplanation,
-    ValueType,
+    BucketExplanation, ClauseExplanation, ConditionExplanation, Explanation, FlagExplanation,
+    Operator, Position, Reason, RuleExplanation, RuleOutcome, ServeExplanation, ValueType,
 };
 use prost_types::value::Kind;
 use serde_json::Value as Json;
