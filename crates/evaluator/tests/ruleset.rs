@@ -15,6 +15,7 @@ use burgee_proto::types::v1::condition::Kind;
 use burgee_proto::types::v1::{
     Condition, ErrorCode, Flag, NotOf, Position, Reason, Segment, SegmentPart,
 };
+use prost_types::value::Kind as ValueKind;
 
 use builders::{asks, bytes_item, evaluate, flag, in_segment, item, needs, state};
 
@@ -330,4 +331,23 @@ fn a_part_of_a_segment_touches_who_asks_for_the_segment_and_their_dependants() {
     );
     // Compiled independently: nothing is known to be the same.
     assert_eq!(Ruleset::compile(&before).changed_since(&compiled).len(), 3);
+}
+
+#[test]
+fn metadata_must_be_json_too() {
+    for kind in [None, Some(ValueKind::NumberValue(f64::NAN))] {
+        let inner = prost_types::Struct {
+            fields: [("ratio".to_owned(), prost_types::Value { kind })].into(),
+        };
+        let metadata = prost_types::Struct {
+            fields: [("team".to_owned(), ValueKind::StructValue(inner).into())].into(),
+        };
+        let flag = Flag {
+            metadata: Some(metadata),
+            ..flag("f")
+        };
+        let ruleset = Ruleset::compile(&state([item(ItemKind::Flag, "f", &flag)]));
+        let problem = ruleset.problem("f").unwrap();
+        assert!(problem.starts_with("metadata.team"), "{problem}");
+    }
 }

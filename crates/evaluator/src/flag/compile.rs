@@ -55,6 +55,7 @@ impl Flag {
                 .serve(serve)
                 .map_err(|problem| problem.within("fallthrough"))
         });
+        check_metadata(flag)?;
         Ok(Self {
             flag_type,
             variants: flag.variants.iter().map(Variant::new).collect(),
@@ -144,6 +145,14 @@ fn check_json(value: &Value, depth: usize) -> Result<(), Problem> {
             .try_for_each(|value| check_json(value, depth + 1)),
         _ => Ok(()),
     }
+}
+
+fn check_metadata(flag: &message::Flag) -> Result<(), Problem> {
+    let fields = flag.metadata.iter().flat_map(|metadata| &metadata.fields);
+    for (name, value) in fields {
+        check_json(value, 1).map_err(|problem| problem.within(format!("metadata.{name}")))?;
+    }
+    Ok(())
 }
 
 /// What is known while a flag is compiled.
