@@ -2,11 +2,15 @@
 
 LISTEN ?= 127.0.0.1:4000
 DATA_DIR ?= .burgee
+TARGET ?= items
+SECONDS ?= 600
 CASES ?= tests/conformance
 export CASES
 
 # A package outside of the workspace, as its Cargo.toml explains.
 BENCHMARKS := --manifest-path crates/evaluator/benchmarks/Cargo.toml --target-dir target
+# A workspace of its own: see its README.md.
+FUZZ := crates/evaluator/fuzz/Cargo.toml
 
 # The queries are described in .sqlx/, so that no build needs a database.
 export SQLX_OFFLINE := true
@@ -14,7 +18,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help dev test setup fmt lint layers bench proto proto-release generate sqlx
-.PHONY: conformance corpus vectors load ci clean
+.PHONY: conformance corpus vectors load fuzz ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,12 +37,15 @@ setup: ## Install what the machine lacks, into .tools/ or as root with its packa
 
 fmt: ## Format the code
 	cargo fmt --all
+	cargo fmt --manifest-path $(FUZZ)
 
 lint: layers ## Check format, lints, and who depends on whom
 	@scripts/setup.sh components
 	cargo fmt --all --check
+	cargo fmt --manifest-path $(FUZZ) --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo check --all-targets $(BENCHMARKS)
+	cargo clippy --manifest-path $(FUZZ) --target-dir target --no-default-features -- --deny warnings
 
 # The rules that a graph of the whole workspace cannot show: in it, features are those
 # of everybody together.
@@ -80,6 +87,13 @@ load: ## Measure Burgee on this machine, in a release build (WHAT=delivery, ...)
 	@scripts/setup.sh postgres
 	cargo build --release --workspace --bins
 	target/release/burgee-load $(WHAT)
+
+# RUSTC_BOOTSTRAP: what measures coverage is in the stable compiler, behind flags.
+fuzz: ## Look for what breaks the evaluator (TARGET=items, SECONDS=600)
+	@scripts/setup.sh cargo-fuzz
+	cd crates/evaluator && mkdir -p fuzz/corpus/$(TARGET) && RUSTC_BOOTSTRAP=1 \
+		cargo fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) fuzz/seeds/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1
 
 ci: ## All that CI checks
 	bash .ci/run

@@ -3,9 +3,10 @@
 # or, as root, with the system's packages. Does nothing, quickly, where all is there.
 #
 #   scripts/setup.sh [postgres] [grpcurl] [buf] [generators] [components] [cargo-deny]
-#                    [vectors]
+#                    [cargo-fuzz] [vectors]
 #
-# Without arguments: all but generators, cargo-deny and vectors, which only some need.
+# Without arguments: all but generators, cargo-deny, cargo-fuzz and vectors, which only some
+# need.
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -15,6 +16,7 @@ source "$ROOT/scripts/postgres.sh"
 
 GRPCURL_VERSION=v1.9.3
 CARGO_DENY_VERSION=0.20.2
+CARGO_FUZZ_VERSION=0.13.2
 PROTOC_GEN_GO_VERSION=v1.36.12
 PROTOC_GEN_GO_GRPC_VERSION=v1.6.2
 
@@ -135,13 +137,16 @@ setup_components() {
   done
 }
 
-setup_cargo_deny() {
-  is_installed "cargo-deny-$CARGO_DENY_VERSION" && return
-  say "installing cargo-deny $CARGO_DENY_VERSION (minutes)"
-  CARGO_TARGET_DIR="$TOOLS/build" cargo install --quiet --locked --root "$TOOLS" \
-    cargo-deny --version "$CARGO_DENY_VERSION"
+setup_cargo_deny() { setup_cargo_tool cargo-deny "$CARGO_DENY_VERSION"; }
+setup_cargo_fuzz() { setup_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION"; }
+
+# setup_cargo_tool <crate> <version>
+setup_cargo_tool() {
+  is_installed "$1-$2" && return
+  say "installing $1 $2 (minutes)"
+  CARGO_TARGET_DIR="$TOOLS/build" cargo install --quiet --locked --root "$TOOLS" "$1" --version "$2"
   rm -rf "$TOOLS/build"
-  installed "cargo-deny-$CARGO_DENY_VERSION"
+  installed "$1-$2"
 }
 
 [ "$#" -gt 0 ] || set -- postgres grpcurl buf components
@@ -155,6 +160,7 @@ for tool in "$@"; do
   case "$tool" in
     postgres | grpcurl | buf | generators | components | vectors) "setup_$tool" 9>&- ;;
     cargo-deny) setup_cargo_deny 9>&- ;;
+    cargo-fuzz) setup_cargo_fuzz 9>&- ;;
     *) die "no such tool: $tool" ;;
   esac
 done

@@ -1,0 +1,105 @@
+//! The fuzz targets without a fuzzer: for their seeds, which hold everything that
+//! was ever found, and for inputs made at random.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "seeds are files, and tests may stop at the first surprise"
+)]
+
+#[allow(
+    unreachable_pub,
+    reason = "the targets are public where they are a crate"
+)]
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+type Target = fn(&[u8]);
+
+/// Every target, as `fuzz/Cargo.toml` names it.
+const TARGETS: [(&str, Target); 7] = [
+    ("addresses", targets::addresses),
+    ("contexts", targets::contexts),
+    ("items", targets::items),
+    ("patterns", targets::patterns),
+    ("times", targets::times),
+    ("updates", targets::updates),
+    ("versions", targets::versions),
+];
+
+#[test]
+fn each_target_holds_for_its_seeds() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let mut folders = Vec::new();
+    for folder in fs::read_dir(fuzz.join("seeds")).unwrap() {
+        folders.push(folder.unwrap().file_name().into_string().unwrap());
+    }
+    folders.sort();
+    assert_eq!(folders, TARGETS.map(|(name, _)| name));
+    for (name, target) in TARGETS {
+        let mut seeds = 0;
+        for seed in fs::read_dir(fuzz.join("seeds").join(name)).unwrap() {
+            let path = seed.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            let held = catch_unwind(|| target(&bytes));
+            assert!(held.is_ok(), "{}", path.display());
+            seeds += 1;
+        }
+        assert!(seeds > 0, "{name} has no seeds");
+    }
+}
+
+/// Bytes for a target whose first byte says how to take the others.
+fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..600)
+}
+
+/// A line, and up to four others.
+fn lines(line: &'static str) -> impl Strategy<Value = String> {
+    vec(line, 1..5).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn items_are_evaluated_and_explained_alike(bytes in any_bytes()) {
+        targets::items(&bytes);
+    }
+
+    #[test]
+    fn a_receiver_does_what_its_model_does(bytes in any_bytes()) {
+        targets::updates(&bytes);
+    }
+
+    #[test]
+    fn contexts_are_flattened_as_the_model_does(bytes in any_bytes()) {
+        targets::contexts(&bytes);
+    }
+
+    #[test]
+    fn addresses_are_those_of_ipnet(
+        lines in lines("([0-9]{1,3}[.]){3}[0-9]{1,3}(/[0-9]{1,2})?|[0-9a-f:]{0,12}(:10.1.2.3)?(/[0-9]{1,3})?"),
+    ) {
+        targets::addresses(lines.as_bytes());
+    }
+
+    #[test]
+    fn times_are_those_of_time(
+        lines in lines("[0-9]{4}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,5})?([zZ]|[+-][0-2][0-9]:[0-6][0-9])|-?[0-9]{1,12}([.][0-9]{1,4})?"),
+    ) {
+        targets::times(lines.as_bytes());
+    }
+
+    #[test]
+    fn versions_are_those_of_semver(
+        lines in lines("[vV]?[0-9]{1,2}([.][0-9]{1,2}){0,3}(-[0-9a-c.-]{0,5})?([+][0-9a-c.-]{0,3})?"),
+    ) {
+        targets::versions(lines.as_bytes());
+    }
+}
