@@ -4,87 +4,61 @@
 
 #[path = "support/builders.rs"]
 mod builders;
+#[path = "support/generate.rs"]
+mod generate;
+#[path = "support/strategies.rs"]
+mod strategies;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use burgee_evaluator::bucket::segment_part;
-use burgee_evaluator::{Context, Item, Ruleset};
+use burgee_evaluator::{
+    Context, Item, Ruleset, admit_flag, admit_segment, check_flag, check_segment,
+};
 use burgee_proto::sync::v1::{ItemKey, ItemKind};
 use burgee_proto::types::v1::condition::Kind;
 use burgee_proto::types::v1::{
-    Clause, Condition, ErrorCode, EvaluationContext, Flag, Operator, Position, Segment,
-    SegmentPart, Serve, Split, SplitPart, ValueType, Variant, serve,
+    Condition, EvaluationContext, Flag, Operator, Position, Rule, Segment, Serve, Split, SplitPart,
+    Traffic, ValueType, serve,
 };
-use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
-use prost_types::value::Kind as ValueKind;
 
-use builders::{asks, bytes_item, evaluate, flag, in_segment, item, needs, state};
+use builders::{evaluate, flag, item, serves, state};
+use generate::{FLAGS, Generator, KEYS};
+use strategies::{sound, wild};
 
-/// Flags and segments that refer to each other, sometimes wrongly.
-fn any_item() -> impl Strategy<Value = Arc<Item>> {
-    let key = || proptest::sample::select(vec!["a", "b", "c", "d", "e"]);
-    let prerequisites = proptest::collection::vec(key(), 0..3);
-    let flags = (key(), prerequisites, key(), any::<bool>()).prop_map(
-        |(key, prerequisites, segment, enabled)| {
-            let condition = in_segment(segment);
-            let flag = Flag {
-                enabled,
-                prerequisites: needs(key, &prerequisites).prerequisites,
-                ..asks(key, condition)
-            };
-            item(ItemKind::Flag, key, &flag)
-        },
-    );
-    let segments = (key(), key(), any::<bool>()).prop_map(|(key, included, broken)| {
-        let segment = Segment {
-            key: key.to_owned(),
-            included: vec![included.to_owned()],
-            condition: broken.then(Condition::default),
-            ..Segment::default()
-        };
-        item(ItemKind::Segment, key, &segment)
-    });
-    let parts = (key(), key(), any::<bool>()).prop_map(|(key, included, placed)| {
-        let part = SegmentPart {
-            included: vec![included.to_owned()],
-            excluded: Vec::new(),
-        };
-        let index = if placed { segment_part(included) } else { 0 };
-        item(ItemKind::SegmentPart, &format!("{key}/{index:02x}"), &part)
-    });
-    let garbage = (key(), 1..4_i32).prop_map(|(key, kind)| {
-        Arc::new(Item {
-            kind,
-            key: key.to_owned(),
-            body: Bytes::from_static(b"\xff"),
-            ..Item::default()
-        })
-    });
-    prop_oneof![6 => flags, 3 => segments, 3 => parts, 1 => garbage]
+fn items(generator: &mut Generator<'_>) -> Vec<Arc<Item>> {
+    generator.items(16)
 }
 
-fn everything(ruleset: &Ruleset) -> Vec<String> {
-    let keys = ["a", "b", "c", "d", "e", "f"];
-    let pairs = keys
-        .iter()
-        .flat_map(|key| keys.iter().map(move |who| (key, who)));
-    pairs
-        .map(|(key, who)| {
-            let problem = ruleset.problem(key);
-            format!("{problem:?} {:?}", evaluate(ruleset, key, who))
-        })
-        .collect()
+fn contexts(generator: &mut Generator<'_>) -> Vec<EvaluationContext> {
+    (0..3).map(|_| generator.context()).collect()
+}
+
+/// What becomes of a flag for some contexts, in words.
+fn told(ruleset: &Ruleset, key: &str, contexts: &[EvaluationContext]) -> Vec<String> {
+    let results = contexts.iter().map(|context| match Context::new(context) {
+        Ok(context) => format!(
+            "{:?}",
+            ruleset.evaluate(key, &context, ValueType::Unspecified)
+        ),
+        Err(error) => error.to_string(),
+    });
+    let problem = ruleset.problem(key).map(str::to_owned);
+    problem.into_iter().chain(results).collect()
+}
+
+fn everything(ruleset: &Ruleset, contexts: &[EvaluationContext]) -> Vec<Vec<String>> {
+    let keys = FLAGS.iter().chain(&["no such flag"]);
+    keys.map(|key| told(ruleset, key, contexts)).collect()
 }
 
 proptest! {
     #[test]
     fn recompiling_change_by_change_equals_compiling_at_once(
-        changes in proptest::collection::vec(
-            (proptest::collection::vec(any_item(), 0..4), proptest::collection::vec(any_item(), 0..2)),
-            1..12,
-        ),
+        changes in wild(|it| it.some(8, |it| (it.items(4), it.items(2)))),
+        contexts in sound(contexts),
     ) {
         let mut held = state([]);
         let mut ruleset = Ruleset::compile(&held);
@@ -97,76 +71,106 @@ proptest! {
             held = held.apply(position, upserted, &removed);
             let next = ruleset.recompile(&held);
             let whole = Ruleset::compile(&held);
-            prop_assert_eq!(everything(&next), everything(&whole));
+            prop_assert_eq!(everything(&next, &contexts), everything(&whole, &contexts));
             let changed = next.changed_since(&ruleset);
             prop_assert!(changed.is_sorted());
-            for key in ["a", "b", "c", "d", "e"] {
-                if !changed.contains(&Arc::from(key)) {
-                    for who in ["a", "b", "c", "d", "e", "f"] {
-                        prop_assert_eq!(evaluate(&next, key, who), evaluate(&ruleset, key, who));
-                    }
-                }
+            for key in FLAGS.iter().filter(|key| !changed.contains(&Arc::from(**key))) {
+                prop_assert_eq!(told(&next, key, &contexts), told(&ruleset, key, &contexts));
             }
             ruleset = next;
         }
     }
 
     #[test]
-    fn compiling_and_evaluating_arbitrary_bytes_does_not_panic(
-        body in proptest::collection::vec(any::<u8>(), 0..64),
-        at in any::<prop::sample::Index>(),
-        byte in any::<u8>(),
+    fn the_order_of_items_means_nothing(
+        items in wild(items),
+        contexts in sound(contexts),
     ) {
-        let mut flipped = asks("f", in_segment("s")).encode_to_vec();
-        let at = at.index(flipped.len());
-        flipped[at] = byte;
-        for body in [body, flipped] {
-            let ruleset = Ruleset::compile(&state([
-                bytes_item(ItemKind::Flag, "f", body.clone()),
-                bytes_item(ItemKind::Segment, "s", body.clone()),
-                bytes_item(ItemKind::SegmentPart, "s/00", body),
-            ]));
-            let evaluated = evaluate(&ruleset, "f", "x");
-            prop_assert_eq!(evaluated.error_code == ErrorCode::ParseError, ruleset.problem("f").is_some());
+        let state = state(items);
+        let backwards: Vec<_> = state.items().cloned().collect();
+        let backwards = builders::state(backwards.into_iter().rev());
+        prop_assert_eq!(
+            everything(&Ruleset::compile(&state), &contexts),
+            everything(&Ruleset::compile(&backwards), &contexts)
+        );
+    }
+
+    #[test]
+    fn a_ruleset_is_the_same_whole_and_in_items(
+        whole in wild(|it| it.ruleset()),
+        contexts in sound(contexts),
+    ) {
+        let flags = whole.flags.iter().map(|it| item(ItemKind::Flag, &it.key, it));
+        let segments = whole.segments.iter().map(|it| item(ItemKind::Segment, &it.key, it));
+        let in_items = state(flags.chain(segments));
+        // Bytes cannot be nested as deeply as messages in memory.
+        let may_be_decoded = in_items.items_of(ItemKind::Flag).all(|it| Flag::decode(&*it.body).is_ok())
+            && in_items.items_of(ItemKind::Segment).all(|it| Segment::decode(&*it.body).is_ok());
+        prop_assume!(may_be_decoded);
+        prop_assert_eq!(
+            everything(&Ruleset::from_message(&whole), &contexts),
+            everything(&Ruleset::compile(&in_items), &contexts)
+        );
+    }
+
+    #[test]
+    fn any_messages_compile_and_evaluate_the_same_each_time(
+        whole in wild(|it| it.ruleset()),
+        contexts in wild(contexts),
+    ) {
+        let ruleset = Ruleset::from_message(&whole);
+        let again = Ruleset::from_message(&whole);
+        prop_assert_eq!(everything(&ruleset, &contexts), everything(&again, &contexts));
+        for flag in &whole.flags {
+            let is_understood = check_flag(flag).is_ok();
+            prop_assert!(is_understood || ruleset.problem(&flag.key).is_some());
+            let alone = Flag { prerequisites: Vec::new(), ..flag.clone() };
+            let ruleset = Ruleset::from_message(&burgee_proto::types::v1::Ruleset {
+                flags: vec![alone],
+                segments: Vec::new(),
+            });
+            prop_assert_eq!(is_understood, ruleset.problem(&flag.key).is_none());
         }
     }
 
     #[test]
-    fn compiling_and_evaluating_arbitrary_messages_does_not_panic(
-        kind in -1..6_i32,
-        operator in -1..20_i32,
-        hash in -1..6_i32,
-        weights in proptest::collection::vec(any::<i32>(), 0..4),
-        values in proptest::collection::vec(any_value(), 0..4),
-        variant in "[a-c]?",
-        attribute in any::<String>(),
+    fn what_is_admitted_is_understood(
+        sound in sound(|it| it.ruleset()),
+        wild in wild(|it| it.ruleset()),
     ) {
-        let clause = Clause { attribute: attribute.clone(), operator, values: values.clone(), ignore_case: hash > 2 };
-        let parts = weights.iter().map(|weight| SplitPart { variant: variant.clone(), weight: *weight });
-        let split = Split { salt: attribute.clone(), bucket_by: vec![variant.clone()], hash, parts: parts.collect() };
-        let mut flag = asks("f", Condition { kind: Some(Kind::Clause(clause)) });
-        flag.r#type = kind;
-        flag.fallthrough = Some(Serve { kind: Some(serve::Kind::Split(split)) });
-        flag.variants.extend(values.iter().map(|value| Variant {
-            key: variant.clone(),
-            value: Some(value.clone()),
-            ..Variant::default()
-        }));
-        let ruleset = Ruleset::compile(&state([item(ItemKind::Flag, "f", &flag)]));
-        let attributes = values.iter().map(|value| (attribute.clone(), value.clone())).collect();
-        let message = EvaluationContext {
-            targeting_key: variant,
-            attributes: Some(prost_types::Struct { fields: attributes }),
-        };
-        if let Ok(context) = Context::new(&message) {
-            let once = ruleset.evaluate("f", &context, ValueType::Integer);
-            let again = Ruleset::compile(&state([item(ItemKind::Flag, "f", &flag)]));
-            prop_assert_eq!(once, again.evaluate("f", &context, ValueType::Integer));
+        let understood = Ruleset::from_message(&sound);
+        for flag in &sound.flags {
+            prop_assert_eq!(understood.problem(&flag.key), None);
         }
-        prop_assert_eq!(
-            burgee_evaluator::check_flag(&flag).is_err(),
-            ruleset.problem("f").is_some()
-        );
+        for mut flag in sound.flags.into_iter().chain(wild.flags) {
+            if admit_flag(&mut flag).is_ok() {
+                prop_assert_eq!(check_flag(&flag), Ok(()));
+            }
+        }
+        for mut segment in sound.segments.into_iter().chain(wild.segments) {
+            if admit_segment(&mut segment).is_ok() {
+                prop_assert_eq!(check_segment(&segment), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn removing_an_unrelated_item_changes_nothing(
+        items in wild(items),
+        contexts in sound(contexts),
+        removed in any::<prop::sample::Index>(),
+    ) {
+        prop_assume!(!items.is_empty());
+        let before = state(items);
+        let items: Vec<_> = before.items().cloned().collect();
+        let removed = removed.get(&items);
+        let after = state(items.iter().filter(|item| !Arc::ptr_eq(item, removed)).cloned());
+        let (before, after) = (Ruleset::compile(&before), Ruleset::compile(&after));
+        for key in FLAGS {
+            if !needed(key, &items).contains(&id(removed)) {
+                prop_assert_eq!(told(&before, key, &contexts), told(&after, key, &contexts));
+            }
+        }
     }
 
     #[test]
@@ -174,12 +178,15 @@ proptest! {
         salt in any::<String>(),
         key in "[a-z0-9]{1,8}",
         hash in 1..5_i32,
-        weights in (0..=100_000_i32, 0..=100_000_i32),
+        (lower, higher) in sound(|it| (it.weights(), it.weights())),
     ) {
-        let (lower, higher) = (weights.0.min(weights.1), weights.0.max(weights.1));
-        let variant = |weight: i32| {
-            let part = |variant: &str, weight| SplitPart { variant: variant.into(), weight };
-            let parts = vec![part("on", weight), part("off", 100_000 - weight)];
+        let (lower, higher) = if lower[0] <= higher[0] { (lower, higher) } else { (higher, lower) };
+        let is_first = |weights: &[i32]| {
+            let part = |(index, weight): (usize, &i32)| SplitPart {
+                variant: if index == 0 { "on" } else { "off" }.into(),
+                weight: *weight,
+            };
+            let parts = weights.iter().enumerate().map(part).collect();
             let split = Split { salt: salt.clone(), bucket_by: Vec::new(), hash, parts };
             let flag = Flag {
                 fallthrough: Some(Serve { kind: Some(serve::Kind::Split(split)) }),
@@ -188,31 +195,92 @@ proptest! {
             let ruleset = Ruleset::compile(&state([item(ItemKind::Flag, "f", &flag)]));
             evaluate(&ruleset, "f", &key).variant == Some("on")
         };
-        prop_assert!(!variant(lower) || variant(higher));
-        prop_assert!(variant(100_000));
-        prop_assert!(!variant(0));
+        prop_assert!(!is_first(&lower) || is_first(&higher));
+        prop_assert!(is_first(&[100_000, 0]));
+        prop_assert!(!is_first(&[0, 100_000]));
+    }
+
+    #[test]
+    fn opening_a_gate_further_only_ever_adds(
+        salt in any::<String>(),
+        hash in 1..5_i32,
+        weights in (0..=100_000_i32, 0..=100_000_i32),
+    ) {
+        let passes = |weight: i32, key: &str| {
+            let rule = Rule {
+                id: "r".into(),
+                condition: Some(Condition { kind: Some(Kind::All(Default::default())) }),
+                traffic: Some(Traffic { salt: salt.clone(), bucket_by: Vec::new(), hash, weight }),
+                serve: Some(serves("off")),
+            };
+            let flag = Flag { rules: vec![rule], ..flag("f") };
+            let ruleset = Ruleset::compile(&state([item(ItemKind::Flag, "f", &flag)]));
+            evaluate(&ruleset, "f", key).rule_id.is_some()
+        };
+        let (lower, higher) = (weights.0.min(weights.1), weights.0.max(weights.1));
+        for key in KEYS {
+            prop_assert!(!passes(lower, key) || passes(higher, key));
+            prop_assert!(passes(100_000, key));
+            prop_assert!(!passes(0, key));
+        }
     }
 }
 
-fn any_value() -> impl Strategy<Value = prost_types::Value> {
-    let leaf = prop_oneof![
-        Just(None),
-        Just(Some(ValueKind::NullValue(0))),
-        any::<bool>().prop_map(|value| Some(ValueKind::BoolValue(value))),
-        any::<f64>().prop_map(|value| Some(ValueKind::NumberValue(value))),
-        any::<String>().prop_map(|value| Some(ValueKind::StringValue(value))),
-        "[0-9./:TZv-]{0,12}".prop_map(|value| Some(ValueKind::StringValue(value))),
-    ];
-    let leaf = leaf.prop_map(|kind| prost_types::Value { kind });
-    leaf.prop_recursive(3, 16, 4, |inner| {
-        proptest::collection::vec(inner, 0..4)
-            .prop_map(|values| ValueKind::ListValue(prost_types::ListValue { values }).into())
-    })
+fn id(item: &Item) -> (i32, String) {
+    // A part is part of its segment.
+    match item.key.rsplit_once('/') {
+        Some((segment, _)) if item.kind == ItemKind::SegmentPart as i32 => {
+            (ItemKind::Segment as i32, segment.to_owned())
+        }
+        _ => (item.kind, item.key.clone()),
+    }
+}
+
+/// A flag, and all that it reaches through prerequisites and conditions.
+fn needed(key: &str, items: &[Arc<Item>]) -> HashSet<(i32, String)> {
+    let flag_id = |key: &str| (ItemKind::Flag as i32, key.to_owned());
+    let mut needed = HashSet::new();
+    let mut to_visit = vec![key.to_owned()];
+    while let Some(key) = to_visit.pop() {
+        if !needed.insert(flag_id(&key)) {
+            continue;
+        }
+        let mut flags = items.iter().filter(|item| id(item) == flag_id(&key));
+        let flag = flags.find_map(|item| Flag::decode(&*item.body).ok());
+        if let Some(flag) = flag {
+            to_visit.extend(flag.prerequisites.into_iter().map(|it| it.flag_key));
+            let conditions = flag.rules.iter().filter_map(|rule| rule.condition.as_ref());
+            conditions.for_each(|condition| add_segments(condition, &mut needed));
+        }
+    }
+    needed
+}
+
+fn add_segments(condition: &Condition, needed: &mut HashSet<(i32, String)>) {
+    match &condition.kind {
+        Some(Kind::Segment(segments)) => {
+            let keys = segments.keys.iter().cloned();
+            needed.extend(keys.map(|key| (ItemKind::Segment as i32, key)));
+        }
+        Some(Kind::All(all)) => all
+            .conditions
+            .iter()
+            .for_each(|it| add_segments(it, needed)),
+        Some(Kind::Any(any)) => any
+            .conditions
+            .iter()
+            .for_each(|it| add_segments(it, needed)),
+        Some(Kind::Not(not)) => {
+            let inner = not.condition.iter();
+            inner.for_each(|it| add_segments(it, needed));
+        }
+        Some(Kind::Clause(_)) | None => {}
+    }
 }
 
 #[test]
 fn operators_are_numbered_without_a_hole() {
-    // The property above tries -1 to 19: one below, one above what is known.
-    assert!(Operator::try_from(18).is_ok());
-    assert!(Operator::try_from(19).is_err());
+    // Generators draw from the first to the last.
+    assert!((0..=Operator::InCidr as i32).all(|number| Operator::try_from(number).is_ok()));
+    assert!(Operator::try_from(Operator::InCidr as i32 + 1).is_err());
 }
