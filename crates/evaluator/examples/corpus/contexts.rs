@@ -65,7 +65,7 @@ impl Questions {
 
     /// The same, or a list of some.
     fn attribute(&self, random: &mut Random, name: &str) -> Json {
-        if random.percent(75) {
+        if random.percent(68) {
             return self.answer(random, name);
         }
         let elements = random.some(0, 3, |random| match random.below(8) {

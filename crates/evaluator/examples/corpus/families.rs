@@ -146,7 +146,9 @@ fn long_key(random: &mut Random, ruleset: &Json, flag: &str) -> String {
 /// Everything at once.
 pub(crate) fn everything(random: &mut Random, _: usize) -> Asked {
     let keys = keys(4);
-    let mut flags: Vec<_> = keys.iter().map(|key| whole_flag(random, key)).collect();
+    let mut flags: Vec<_> = (0..keys.len())
+        .map(|number| whole_flag(random, &keys, number))
+        .collect();
     if random.percent(5) {
         flags.pop();
     }
@@ -159,20 +161,24 @@ pub(crate) fn everything(random: &mut Random, _: usize) -> Asked {
     Asked::evenly(random, ruleset, &keys, 60)
 }
 
-fn whole_flag(random: &mut Random, key: &str) -> Json {
-    let mut flag = pieces::flag(random, key);
+fn whole_flag(random: &mut Random, keys: &[String], number: usize) -> Json {
+    let key = keys.get(number).cloned().unwrap_or_default();
+    let mut flag = pieces::flag(random, &key);
     if random.percent(5) {
         set(&mut flag, "enabled", false.into());
     }
     if random.percent(85) {
         set(&mut flag, "offVariant", pieces::variant(random));
     }
-    if random.percent(15) {
-        // Those before it, so that there is no cycle.
+    if random.percent(25) {
+        // One of those before it, so that there is no cycle, or none.
+        let before = keys.get(..number).unwrap_or_default();
         let wanted = random.some(0, 2, |random| {
-            let variants = random.some(1, 3, pieces::variant);
-            let before = key.trim_start_matches('f').parse().unwrap_or(0);
-            json!({"flagKey": format!("f{}", random.below(before + 1).wrapping_sub(1)), "variants": variants})
+            let is_there = !before.is_empty() && random.percent(90);
+            json!({
+                "flagKey": if is_there { random.pick(before) } else { "none".to_owned() },
+                "variants": random.some(1, 3, pieces::variant),
+            })
         });
         set(&mut flag, "prerequisites", wanted.into());
     }

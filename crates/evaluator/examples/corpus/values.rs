@@ -97,7 +97,7 @@ pub(crate) fn near(random: &mut Random, operator: &str, value: &Json) -> Json {
         (Kind::Any, Json::String(text)) => cased(random, text).into(),
         (Kind::Any, Json::Bool(value)) => alike(random, f64::from(u8::from(*value))),
         (Kind::Any, Json::Number(number)) => alike(random, number.as_f64().unwrap_or_default()),
-        (Kind::Version, Json::String(_)) if random.percent(30) => value.clone(),
+        (Kind::Version, Json::String(_)) if random.percent(40) => value.clone(),
         (Kind::Address, Json::String(block)) => {
             let is_6 = block.contains(':');
             random
