@@ -41,5 +41,7 @@ pub mod random;
 pub mod segments;
 pub mod serve;
 pub mod service_accounts;
+#[cfg(test)]
+mod soundness;
 pub mod stored;
 pub mod texts;

@@ -91,11 +91,13 @@ pub async fn check_all(change: &mut Change, name: &FlagName, fresh: bool) -> Res
     Ok(())
 }
 
-/// Checks what needs nothing but definition and configuration. Disabled rules
-/// keep to the same rules: they may be enabled at any time.
-fn check_alone(flag: &Flag, config: &FlagConfig) -> Result<(), Error> {
-    let mut all_rules = config.clone();
-    all_rules
+/// Checks what needs nothing but definition and configuration. A flag that is off
+/// and rules that are disabled keep to the same: they may be turned on at any
+/// time.
+pub(crate) fn check_alone(flag: &Flag, config: &FlagConfig) -> Result<(), Error> {
+    let mut all_on = config.clone();
+    all_on.enabled = true;
+    all_on
         .rules
         .iter_mut()
         .for_each(|rule| rule.disabled = false);
@@ -115,7 +117,7 @@ fn check_alone(flag: &Flag, config: &FlagConfig) -> Result<(), Error> {
         "there are no exclusion groups in this environment",
     );
     violations.finish()?;
-    shipped::admitted(flag, &all_rules)
+    shipped::admitted(flag, &all_on)
         .map(drop)
         .map_err(|problem| Error::invalid(config_path(&problem.field), problem.message))
 }

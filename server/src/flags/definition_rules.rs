@@ -67,7 +67,7 @@ pub async fn check(change: &mut Change, name: &FlagName) -> Result<(), Error> {
 }
 
 /// Checks what needs nothing but the definition.
-fn check_alone(flag: &Flag, before: Option<&Flag>) -> Result<(), Error> {
+pub(crate) fn check_alone(flag: &Flag, before: Option<&Flag>) -> Result<(), Error> {
     let mut violations = Violations::default();
     violations.extend(names::check_key("key", &flag.key))?;
     violations.display_name("display_name", &flag.display_name);

@@ -51,7 +51,7 @@ pub fn admitted(definition: &Flag, config: &FlagConfig) -> Result<v1::Flag, Prob
 }
 
 /// The same, of what was admitted when it was written: only the form is left to do.
-fn normalised(definition: &Flag, config: &FlagConfig) -> Result<v1::Flag, Problem> {
+pub(crate) fn normalised(definition: &Flag, config: &FlagConfig) -> Result<v1::Flag, Problem> {
     let mut flag = flag(definition, config);
     burgee_evaluator::normal_form::normalise_flag(&mut flag)?;
     Ok(flag)

@@ -81,7 +81,11 @@ impl Mutation for UpdateFlagConfigRequest {
 
 /// Gives rules without an id one, and splits and gates without a salt the one
 /// that the same rule (by id) or fallthrough has, or else the flag's.
-fn fill_in(config: &mut FlagConfig, before: &FlagConfig, salt: &str) -> Result<(), Error> {
+pub(crate) fn fill_in(
+    config: &mut FlagConfig,
+    before: &FlagConfig,
+    salt: &str,
+) -> Result<(), Error> {
     let rules = before.rules.iter().filter_map(|rule| rule.rule.as_ref());
     let known: BTreeMap<&str, &Rule> = rules.map(|rule| (rule.id.as_str(), rule)).collect();
     for rule in config

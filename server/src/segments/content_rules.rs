@@ -1,11 +1,13 @@
 //! Whether a segment's content is sound.
 
+use burgee_evaluator::Problem;
 use burgee_evaluator::limits::SEGMENT_WHOLE_KEYS_MAX;
+use burgee_proto::admin::v1::{Segment, SegmentConfig};
 use burgee_proto::types::v1;
 use uuid::Uuid;
 
-use super::key_count;
 use super::keys::{self, List};
+use super::{key_count, shipped};
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::SegmentConfigName;
@@ -32,22 +34,42 @@ pub async fn check(
     if config.condition.is_none() {
         return Ok(());
     }
-    let mut shipped = v1::Segment {
-        key: definition.key.clone(),
-        attribute: definition.attribute.clone(),
-        condition: config.condition.clone(),
-        ..v1::Segment::default()
-    };
+    let (definition, config) = (definition.clone(), config.clone());
     let list = |excluded| List {
         environment,
         segment: entry.id,
         excluded,
     };
     let (included, excluded) = (list(false), list(true));
-    if key_count(config) <= SEGMENT_WHOLE_KEYS_MAX {
-        shipped.included = keys::all(change.connection(), included).await?;
-        shipped.excluded = keys::all(change.connection(), excluded).await?;
-    }
-    burgee_evaluator::admit_segment(&mut shipped)
+    let [included, excluded] = if key_count(&config) <= SEGMENT_WHOLE_KEYS_MAX {
+        let connection = change.connection();
+        [
+            keys::all(connection, included).await?,
+            keys::all(connection, excluded).await?,
+        ]
+    } else {
+        [Vec::new(), Vec::new()]
+    };
+    admitted(&definition, &config, included, excluded)
+        .map(drop)
         .map_err(|problem| Error::invalid(problem.field, problem.message))
+}
+
+/// The segment as it would ship, ready for it.
+///
+/// # Errors
+/// The first thing that forbids it, with its path in the segment.
+pub fn admitted(
+    definition: &Segment,
+    config: &SegmentConfig,
+    included: Vec<String>,
+    excluded: Vec<String>,
+) -> Result<v1::Segment, Problem> {
+    let mut segment = v1::Segment {
+        included,
+        excluded,
+        ..shipped::merge(definition, config)
+    };
+    burgee_evaluator::admit_segment(&mut segment)?;
+    Ok(segment)
 }

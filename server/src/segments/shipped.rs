@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use burgee_evaluator::Problem;
 use burgee_evaluator::limits::SEGMENT_WHOLE_KEYS_MAX;
 use burgee_evaluator::normal_form::normalise_segment;
 use burgee_proto::admin::v1::{Segment, SegmentConfig};
@@ -45,7 +46,7 @@ pub async fn items(
                     segment: id,
                     excluded,
                 };
-                let mut item = merge(&segment, &config)?;
+                let mut item = normalised(&segment, &config).map_err(Error::internal)?;
                 if key_count(&config) <= SEGMENT_WHOLE_KEYS_MAX {
                     item.included = keys::all(change.connection(), list(false)).await?;
                     item.excluded = keys::all(change.connection(), list(true)).await?;
@@ -121,16 +122,24 @@ async fn read(
     .transpose()
 }
 
-/// A definition merged with a configuration, without keys. Its condition is in
-/// the form that every evaluator reads; one that has none was refused before.
-fn merge(segment: &Segment, config: &SegmentConfig) -> Result<v1::Segment, Error> {
-    let mut shipped = v1::Segment {
+/// A definition merged with a configuration, without keys.
+pub(super) fn merge(segment: &Segment, config: &SegmentConfig) -> v1::Segment {
+    v1::Segment {
         key: segment.key.clone(),
         attribute: segment.attribute.clone(),
         condition: config.condition.clone(),
         ..v1::Segment::default()
-    };
-    normalise_segment(&mut shipped).map_err(Error::internal)?;
+    }
+}
+
+/// The same with its condition in the form that every evaluator reads; one that
+/// has none was refused before.
+pub(crate) fn normalised(
+    segment: &Segment,
+    config: &SegmentConfig,
+) -> Result<v1::Segment, Problem> {
+    let mut shipped = merge(segment, config);
+    normalise_segment(&mut shipped)?;
     Ok(shipped)
 }
 

@@ -228,6 +228,8 @@ async fn limits_of_prerequisites() {
 async fn limits_of_an_item_and_of_a_ruleset() {
     let mut desk = Desk::open().await;
     let padded = |bytes: usize| one(equals("plan", &["pro", &"x".repeat(bytes)]));
+    // It is measured as if it were on, so that it can always be turned on.
+    desk.production.enable("theme").await;
     // Long enough that lengths take as many bytes as at the limit.
     let first = ITEM_BYTES_MAX - 4_096;
     desk.production.configure("theme", padded(first)).await;
@@ -239,6 +241,13 @@ async fn limits_of_an_item_and_of_a_ruleset() {
         .await;
     let limit = i64::try_from(ITEM_BYTES_MAX).unwrap();
     assert_eq!(desk.server.database().number(item).await, limit);
+    desk.production.disable("theme").await;
+    desk.accepted().await;
+    let above = padded(fitting + 1);
+    desk.bad_config("too long, though off", "flag_config", above)
+        .await;
+    desk.production.enable("theme").await;
+    desk.accepted().await;
 
     // A definition that makes it too long is refused for the configuration.
     let mut change = desk.shop.flag("theme").await;
