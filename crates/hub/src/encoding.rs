@@ -17,9 +17,9 @@ use prost::Message as _;
 /// The only version of resume tokens there is.
 pub(crate) const TOKEN_VERSION: u32 = 1;
 
-/// A message holds items or results of at most so many bytes, which with all that is
+/// A message holds items of at most so many bytes, which with all that is
 /// around them stays below 1 MiB.
-pub(crate) const CHUNK_BYTES_MAX: usize = (1 << 20) - 1024;
+const CHUNK_BYTES_MAX: usize = (1 << 20) - 1024;
 
 /// What a field's tag and length take around an item or result, at most.
 pub(crate) const FIELD_OVERHEAD_BYTES: usize = 6;

@@ -7,8 +7,14 @@ use burgee_proto::types::v1::Evaluation;
 use prost::Message as _;
 
 use crate::changes::FlagKeys;
-use crate::encoding::{CHUNK_BYTES_MAX, FIELD_OVERHEAD_BYTES};
+use crate::encoding::FIELD_OVERHEAD_BYTES;
 use crate::results::{Question, is_same, message, toggle};
+
+/// A message holds results of at most so many bytes, unless one alone has more.
+/// The contract allows 1 MiB; but tonic keeps the buffer of a stream's last
+/// message for as long as the stream lives, and of these streams there are
+/// many, idle most of the time.
+const PART_BYTES_MAX: usize = 16 * 1024;
 
 /// What leads a receiver from the results of one ruleset to those of another.
 pub(super) struct Series {
@@ -68,7 +74,7 @@ impl Series {
         let mut bytes = 0;
         while let Some(change) = self.next_change(question, digest) {
             let more_bytes = change.bytes();
-            if !part.is_empty() && bytes + more_bytes > CHUNK_BYTES_MAX {
+            if !part.is_empty() && bytes + more_bytes > PART_BYTES_MAX {
                 self.carried = Some(change);
                 part.more = true;
                 return part;

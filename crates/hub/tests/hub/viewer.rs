@@ -12,7 +12,6 @@ use burgee_proto::evaluation::v1::{
 use burgee_proto::sync::v1::GoodbyeReason;
 use burgee_proto::types::v1::{Evaluation, EvaluationContext, Position};
 use bytes::Bytes;
-use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
@@ -204,14 +203,14 @@ impl Watch {
                 };
             }
         }
-        let several = self.staged.len() > 1 || completes;
-        assert!(!several || response.encoded_len() <= 1 << 20);
     }
 
     fn stage(&mut self, updated: &[Evaluation], removed: &[String]) {
         let keys: Vec<_> = updated.iter().map(|result| &result.flag_key).collect();
         assert!(keys.is_sorted() && removed.is_sorted());
         assert!(updated.iter().all(|result| result.position.is_none()));
+        let bytes: usize = updated.iter().map(prost::Message::encoded_len).sum();
+        assert!(bytes < 1 << 20 || updated.len() == 1);
         let updated = updated.iter();
         let updated = updated.map(|result| (result.flag_key.clone(), Some(result.clone())));
         self.staged.extend(updated);
