@@ -17,7 +17,7 @@ export SQLX_OFFLINE := true
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test setup fmt lint layers bench proto proto-release generate sqlx
+.PHONY: help dev test access-matrix setup fmt lint layers bench proto proto-release generate sqlx
 .PHONY: conformance corpus vectors load fuzz ci clean
 
 help: ## List the targets
@@ -31,6 +31,11 @@ test: ## Build everything and run all tests
 	@scripts/setup.sh postgres grpcurl
 	cargo build --workspace --bins
 	cargo test --workspace
+
+access-matrix: ## Ask every RPC as everybody; closes with `N cells, M wrong`
+	@scripts/setup.sh postgres
+	cargo build --workspace --bins
+	cargo test --package burgee-tests --test access_matrix
 
 setup: ## Install what the machine lacks, into .tools/ or as root with its packages
 	@scripts/setup.sh

@@ -24,8 +24,10 @@ pub enum Command {
     Dev(Dev),
     /// Bring the database's schema up to date
     Migrate(Database),
-    /// Make a token for the service account `admin` and print it, once
-    CreateAdminToken(Database),
+    /// Make an organization with a service account `admin`, and print its token, once
+    CreateOrganization(CreateOrganization),
+    /// Make a token for the service account `admin` of an organization and print it, once
+    CreateAdminToken(CreateAdminToken),
     /// Begin a new epoch, after the database was restored from a backup
     NewEpoch(Database),
 }
@@ -59,6 +61,31 @@ pub struct Dev {
     /// The end of it.
     #[command(flatten)]
     pub shutdown: Shutdown,
+}
+
+/// `create-organization`.
+#[derive(Debug, Args)]
+pub struct CreateOrganization {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
+    /// What it is known by: [a-z0-9][a-z0-9-]{0,62}
+    #[arg(long, env = "BURGEE_ORGANIZATION")]
+    pub key: String,
+    /// What people call it; the key, if not given
+    #[arg(long, env = "BURGEE_ORGANIZATION_NAME")]
+    pub display_name: Option<String>,
+}
+
+/// `create-admin-token`.
+#[derive(Debug, Args)]
+pub struct CreateAdminToken {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
+    /// The organization's key
+    #[arg(long, env = "BURGEE_ORGANIZATION", default_value = "default")]
+    pub organization: String,
 }
 
 /// Where the data is.

@@ -14,8 +14,9 @@ use crate::change;
 use crate::config::Database;
 use crate::error::Error;
 use crate::failure::Failure;
-use crate::names::ApiKeyName;
+use crate::names::{self, ApiKeyName};
 use crate::random;
+use crate::texts::Violations;
 
 /// Every step from an empty database to what this program needs. A database
 /// that is ahead is fine: during an upgrade two versions run side by side.
@@ -24,7 +25,7 @@ static MIGRATIONS: Migrator = Migrator {
     ..sqlx::migrate!("../migrations")
 };
 
-/// The key of the one organization.
+/// The key of the organization that is always there.
 const ORGANIZATION: &str = "default";
 /// The key of its first service account, which may do everything.
 const ADMIN: &str = "admin";
@@ -164,17 +165,62 @@ pub async fn new_epoch_after(pool: &PgPool, old: u64, seen: u64) -> Result<(), E
 /// # Errors
 /// Those of the database.
 pub async fn ensure_organization(pool: &PgPool) -> Result<Uuid, Error> {
-    sqlx::query!(
-        "insert into organizations (id, key, display_name) values (gen_random_uuid(), $1, 'Default')
+    insert_organization(pool, ORGANIZATION, "Default").await?;
+    let organization = organization(pool, ORGANIZATION).await?;
+    insert_admin(pool, organization).await?;
+    Ok(organization)
+}
+
+/// Makes another organization with its first service account, and gives its uid.
+///
+/// # Errors
+/// [`Error::Invalid`] for a key that is none, [`Error::Exists`] for one that is taken; those
+/// of the database.
+pub async fn create_organization(
+    pool: &PgPool,
+    key: &str,
+    display_name: &str,
+) -> Result<Uuid, Error> {
+    names::check_slug("key", key)?;
+    let mut violations = Violations::default();
+    violations.display_name("display_name", display_name);
+    violations.finish()?;
+    if !insert_organization(pool, key, display_name).await? {
+        return Err(Error::Exists {
+            resource: format!("organizations/{key}"),
+        });
+    }
+    let organization = organization(pool, key).await?;
+    insert_admin(pool, organization).await?;
+    Ok(organization)
+}
+
+/// The uid of an organization.
+///
+/// # Errors
+/// [`Error::NotFound`]; those of the database.
+pub async fn organization(pool: &PgPool, key: &str) -> Result<Uuid, Error> {
+    let id = sqlx::query_scalar!("select id from organizations where key = $1", key)
+        .fetch_optional(pool)
+        .await?;
+    id.ok_or_else(|| Error::not_found(format!("organizations/{key}")))
+}
+
+/// False: there is one of that key.
+async fn insert_organization(pool: &PgPool, key: &str, display_name: &str) -> Result<bool, Error> {
+    let inserted = sqlx::query!(
+        "insert into organizations (id, key, display_name) values (gen_random_uuid(), $1, $2)
          on conflict (key) do nothing",
-        ORGANIZATION,
+        key,
+        display_name,
     )
     .execute(pool)
     .await?;
-    let organization =
-        sqlx::query_scalar!("select id from organizations where key = $1", ORGANIZATION)
-            .fetch_one(pool)
-            .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The first service account, which may do everything.
+async fn insert_admin(pool: &PgPool, organization: Uuid) -> Result<(), Error> {
     let account = ServiceAccount {
         key: ADMIN.to_owned(),
         display_name: "The first account".to_owned(),
@@ -197,18 +243,21 @@ pub async fn ensure_organization(pool: &PgPool) -> Result<Uuid, Error> {
     )
     .execute(pool)
     .await?;
-    Ok(organization)
+    Ok(())
 }
 
-/// Makes a token for the service account `admin`. `dev` marks it as one that
-/// `serve` refuses.
+/// Makes a token for an organization's service account `admin`. `dev` marks it
+/// as one that `serve` refuses.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn create_admin_token(pool: &PgPool, dev: bool) -> Result<Secret, Error> {
+pub async fn create_admin_token(
+    pool: &PgPool,
+    organization: Uuid,
+    dev: bool,
+) -> Result<Secret, Error> {
     /// How much of a secret is kept to recognise it by, in bytes.
     const SECRET_PREFIX: usize = 16;
-    let organization = ensure_organization(pool).await?;
     let secret = credential::generate(Kind::ServiceAccount, random::bytes()?);
     let prefix: String = secret.expose().chars().take(SECRET_PREFIX).collect();
     let hash = secret.hash();

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use burgee_runtime::telemetry;
 use burgee_server::app::App;
-use burgee_server::config::{Command, Config, Database, Serve};
+use burgee_server::config::{
+    Command, Config, CreateAdminToken, CreateOrganization, Database, Serve,
+};
 use burgee_server::failure::Failure;
 use burgee_server::serve::{Server, asked_to_end};
 use burgee_server::{deployment, dev};
@@ -32,7 +34,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(options) => serve(options).await,
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(database) => deployment::migrate(&database).await,
-        Command::CreateAdminToken(database) => create_admin_token(&database).await,
+        Command::CreateOrganization(options) => create_organization(&options).await,
+        Command::CreateAdminToken(options) => create_admin_token(&options).await,
         Command::NewEpoch(database) => new_epoch(&database).await,
     };
     telemetry.finish().await;
@@ -51,9 +54,22 @@ async fn serve(options: Serve) -> Result<(), Failure> {
     server.run(asked_to_end()).await
 }
 
-async fn create_admin_token(database: &Database) -> Result<(), Failure> {
-    let app = open(database).await?;
-    let secret = deployment::create_admin_token(&app.pools.write, false).await?;
+async fn create_organization(options: &CreateOrganization) -> Result<(), Failure> {
+    let app = open(&options.database).await?;
+    let display_name = options.display_name.as_deref().unwrap_or(&options.key);
+    let pool = &app.pools.write;
+    let organization = deployment::create_organization(pool, &options.key, display_name).await?;
+    let secret = deployment::create_admin_token(pool, organization, false).await?;
+    println!("{}", secret.expose());
+    Ok(())
+}
+
+async fn create_admin_token(options: &CreateAdminToken) -> Result<(), Failure> {
+    let app = open(&options.database).await?;
+    let pool = &app.pools.write;
+    deployment::ensure_organization(pool).await?;
+    let organization = deployment::organization(pool, &options.organization).await?;
+    let secret = deployment::create_admin_token(pool, organization, false).await?;
     println!("{}", secret.expose());
     Ok(())
 }

@@ -373,7 +373,7 @@ async fn development_credentials_end_where_development_ends() {
     .unwrap();
     assert!(made.api_key.unwrap().dev);
     let lasting = plane.create(AccessKeyKind::Server, &[ONE]).await.unwrap();
-    let token = deployment::create_admin_token(&plane.app.pools.write, true)
+    let token = deployment::create_admin_token(&plane.app.pools.write, plane.organization, true)
         .await
         .unwrap();
 
@@ -420,7 +420,7 @@ async fn call(app: &App, method: &str, token: &str) -> String {
 #[tokio::test]
 async fn a_token_opens_what_has_a_row_in_the_table_until_it_ends() {
     let plane = Plane::new().await;
-    let token = deployment::create_admin_token(&plane.app.pools.write, false)
+    let token = deployment::create_admin_token(&plane.app.pools.write, plane.organization, false)
         .await
         .unwrap();
     let unknown = credential::generate(credential::Kind::ServiceAccount, [1; 32]);

@@ -93,7 +93,8 @@ impl Credentials {
     /// Those of the database.
     pub async fn complete(mut self, app: &App, organization: Uuid) -> Result<Self, Error> {
         if !is_live(app, &self.admin_token).await? {
-            let token = deployment::create_admin_token(&app.pools.write, true).await?;
+            let token =
+                deployment::create_admin_token(&app.pools.write, organization, true).await?;
             self.admin_token = token.expose().to_owned();
         }
         let environments = seed::environments(app, organization).await?;

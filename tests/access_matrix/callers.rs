@@ -1,0 +1,192 @@
+//! Who calls, and what must come of it.
+
+use burgee_hub::credential::{Kind, generate};
+use burgee_proto::types::v1::AccessKeyKind;
+use burgee_server::access::{BuiltIn, Level, METHODS, Permission, Rule};
+use tonic::{Code, Status};
+
+use crate::requests::Method;
+use crate::world::World;
+
+/// The roles that every organization has.
+pub(crate) const ROLES: [&str; 5] = ["viewer", "developer", "reviewer", "admin", "owner"];
+
+/// Where a role is held. What is called about is in `production` of `shop`.
+pub(crate) const PLACES: [Place; 5] = [
+    Place::new("organization", "", [true, true, true]),
+    Place::new("project", "projects/shop", [false, true, true]),
+    Place::new(
+        "environment",
+        "projects/shop/environments/production",
+        [false, false, true],
+    ),
+    Place::new(
+        "other-environment",
+        "projects/shop/environments/staging",
+        [false, false, false],
+    ),
+    Place::new("other-project", "projects/blog", [false, false, false]),
+];
+
+/// Where a role is held.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) what: &'static str,
+    pub(crate) scope: &'static str,
+    /// Whether that is at or above the organization, `shop`, its `production`.
+    reaches: [bool; 3],
+}
+
+/// How a call must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Nobody is known.
+    Unauthenticated,
+    /// Somebody is known who may not.
+    PermissionDenied,
+    /// Whatever comes of it: neither of these, and the thing is found.
+    LetIn,
+}
+
+/// Whoever has a credential that is good for something.
+pub(crate) struct Caller {
+    pub(crate) what: String,
+    pub(crate) credential: String,
+    may: May,
+}
+
+enum May {
+    Role(BuiltIn, Place),
+    Key(AccessKeyKind),
+}
+
+impl Place {
+    const fn new(what: &'static str, scope: &'static str, reaches: [bool; 3]) -> Self {
+        Self {
+            what,
+            scope,
+            reaches,
+        }
+    }
+}
+
+impl Expected {
+    pub(crate) fn fits(self, status: &Status) -> bool {
+        match self {
+            Self::Unauthenticated => status.code() == Code::Unauthenticated,
+            Self::PermissionDenied => status.code() == Code::PermissionDenied,
+            Self::LetIn => !matches!(
+                status.code(),
+                Code::Unauthenticated
+                    | Code::PermissionDenied
+                    | Code::NotFound
+                    | Code::Unimplemented
+                    | Code::Internal
+                    | Code::Unknown
+                    | Code::Unavailable
+            ),
+        }
+    }
+}
+
+impl Caller {
+    pub(crate) fn with_role(role: &str, place: Place, token: String) -> Self {
+        let may = May::Role(BuiltIn::parse(role).unwrap(), place);
+        Self {
+            what: format!("{role} of {}", place.what),
+            credential: token,
+            may,
+        }
+    }
+
+    pub(crate) fn with_key(what: &str, kind: AccessKeyKind, key: String) -> Self {
+        Self {
+            what: what.to_owned(),
+            credential: key,
+            may: May::Key(kind),
+        }
+    }
+
+    pub(crate) fn expected(&self, method: &Method) -> Expected {
+        let (_, rule) = METHODS
+            .iter()
+            .find(|(path, _)| *path == method.path)
+            .unwrap();
+        let is_let_in = match (&self.may, rule) {
+            (May::Key(kind), Rule::DataPlane) => opens(*kind, &method.name),
+            (May::Role(..), Rule::Known) | (_, Rule::Public) => true,
+            (May::Role(role, place), Rule::Permission(permission, level)) => {
+                let held = role.permissions().contains(*permission);
+                held && reaches(*place, *permission, *level, method)
+            }
+            // Not a credential of this plane at all.
+            (May::Key(_), Rule::Permission(..) | Rule::Known)
+            | (May::Role(..), Rule::DataPlane) => {
+                return Expected::Unauthenticated;
+            }
+        };
+        if is_let_in {
+            Expected::LetIn
+        } else {
+            Expected::PermissionDenied
+        }
+    }
+}
+
+/// Whether a role that is held there holds for what the method is called about.
+fn reaches(place: Place, permission: Permission, level: Level, method: &Method) -> bool {
+    let [organization, project, environment] = place.reaches;
+    let in_shop = place.scope.starts_with("projects/shop");
+    match level {
+        Level::Organization => organization,
+        // Whoever may see an environment may see its project's definitions.
+        Level::Project => project || (in_shop && permission.name().ends_with(".read")),
+        Level::Environment => environment,
+        Level::Each => match method.name.as_str() {
+            // About a key of one environment.
+            "GetApiKey" | "CreateApiKey" | "UpdateApiKey" | "RotateApiKey" | "RevokeApiKey" => {
+                environment
+            }
+            // About a role that is held in the organization.
+            "CreateRoleBinding" | "DeleteRoleBinding" => organization,
+            // They show what may be seen, wherever that is.
+            _ => true,
+        },
+    }
+}
+
+/// What a key of the data plane is for, as the design says.
+fn opens(kind: AccessKeyKind, method: &str) -> bool {
+    match method {
+        "WatchRuleset" | "GetRuleset" => {
+            matches!(kind, AccessKeyKind::Server | AccessKeyKind::Relay)
+        }
+        "WatchEnvironments" => kind == AccessKeyKind::Relay,
+        "Evaluate" | "EvaluateAll" | "WatchEvaluations" => {
+            matches!(kind, AccessKeyKind::Server | AccessKeyKind::Client)
+        }
+        "Explain" => kind == AccessKeyKind::Server,
+        _ => panic!("who may call {method}?"),
+    }
+}
+
+/// Credentials that are good for nothing.
+pub(crate) fn strangers(world: &World) -> Vec<(&'static str, Option<String>)> {
+    // Well-formed, and of nobody.
+    let unknown = |kind| Some(generate(kind, rand::random()).expose().to_owned());
+    let mut strangers = vec![
+        ("nobody", None),
+        ("an empty credential", Some(String::new())),
+        (
+            "a malformed credential",
+            Some("burgee_srv_tooshort".to_owned()),
+        ),
+        ("an unknown token", unknown(Kind::ServiceAccount)),
+        ("an unknown session", unknown(Kind::Session)),
+        ("an unknown server key", unknown(Kind::Server)),
+        ("an unknown relay key", unknown(Kind::Relay)),
+    ];
+    let ended = world.ended.iter();
+    strangers.extend(ended.map(|(what, secret)| (*what, Some(secret.clone()))));
+    strangers
+}

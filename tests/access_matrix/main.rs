@@ -1,0 +1,177 @@
+//! Every RPC × every way to call it: who is let in, who is refused, and how.
+//! `make access-matrix` runs it alone.
+//!
+//! Generated from the descriptor set: an RPC that is added is asked without
+//! anybody writing a line here, and fails until the method table has a row for
+//! it. What is expected is worked out from the published roles and from that
+//! table's permission and level, never from the code that decides. Closes with
+//! `N cells, M wrong`, and fails if one is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod callers;
+mod requests;
+mod world;
+
+use std::process::ExitCode;
+
+use burgee_server::access::METHODS;
+use burgee_tests::callers::{Bearer, channel};
+use burgee_tests::server::TestServer;
+use prost_reflect::DynamicMessage;
+use tonic::service::Interceptor as _;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+use crate::callers::{Expected, strangers};
+use crate::requests::{Method, methods};
+use crate::world::World;
+
+/// Wrong cells that are printed.
+const PRINTED_MAX: usize = 50;
+
+/// What was asked, and what came out wrong.
+#[derive(Default)]
+struct Matrix {
+    cells: usize,
+    wrong: Vec<String>,
+}
+
+impl Matrix {
+    fn cell(&mut self, method: &Method, caller: &str, expected: Expected, status: &Status) {
+        self.cells += 1;
+        if !expected.fits(status) {
+            let (path, code) = (&method.path, status.code());
+            let message = status.message();
+            self.wrong.push(format!(
+                "{path} by {caller}: expected {expected:?}, got {code:?} ({message})"
+            ));
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // As other tests: `cargo test NAME` runs what has that name.
+    let asked_for = std::env::args().skip(1).find(|it| !it.starts_with('-'));
+    if asked_for.is_some_and(|name| !"access_matrix".contains(&name)) {
+        return ExitCode::SUCCESS;
+    }
+    let mut matrix = Matrix::default();
+    let server = TestServer::start().await;
+    let methods = methods();
+    let channel = channel(server.address());
+
+    let foreign = foreign_answers(&server, &channel, &methods).await;
+    let world = World::new(&server).await;
+    for method in &methods {
+        if !METHODS.iter().any(|(path, _)| *path == method.path) {
+            matrix.cells += 1;
+            matrix
+                .wrong
+                .push(format!("{} has no row in the table", method.path));
+            continue;
+        }
+        for (what, credential) in &strangers(&world) {
+            let status = call(&channel, method, &world, credential.as_deref()).await;
+            matrix.cell(method, what, Expected::Unauthenticated, &status);
+        }
+        for caller in &world.callers {
+            let status = call(&channel, method, &world, Some(&caller.credential)).await;
+            let expected = caller.expected(method);
+            matrix.cell(method, &caller.what, expected, &status);
+        }
+    }
+    compare_foreign(&mut matrix, &channel, (&methods, &world), &foreign).await;
+
+    for wrong in matrix.wrong.iter().take(PRINTED_MAX) {
+        println!("{wrong}");
+    }
+    println!("{} cells, {} wrong", matrix.cells, matrix.wrong.len());
+    ExitCode::from(u8::from(!matrix.wrong.is_empty()))
+}
+
+/// Calls a method about what is in `world`.
+async fn call(
+    channel: &Channel,
+    method: &Method,
+    world: &World,
+    credential: Option<&str>,
+) -> Status {
+    call_with(channel, method, method.request(world), credential).await
+}
+
+async fn call_with(
+    channel: &Channel,
+    method: &Method,
+    request: DynamicMessage,
+    credential: Option<&str>,
+) -> Status {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let mut bearer = credential.map_or(Bearer::anonymous(), Bearer::new);
+    let metadata = bearer.call(Request::new(())).unwrap();
+    let mut request = Request::new(request);
+    *request.metadata_mut() = metadata.metadata().clone();
+    // Unary or streaming: a refusal looks the same.
+    let codec = ProstCodec::<DynamicMessage, ()>::default();
+    let path = method.path.parse().unwrap();
+    match client.server_streaming(request, path, codec).await {
+        Err(status) => status,
+        Ok(response) => match response.into_inner().message().await {
+            Err(status) => status,
+            Ok(_) => Status::ok("answered"),
+        },
+    }
+}
+
+/// The owner of another organization, and what they are told of things that
+/// exist nowhere.
+struct Foreign {
+    token: String,
+    answers: Vec<Vec<u8>>,
+}
+
+/// Before this organization has anything.
+async fn foreign_answers(server: &TestServer, channel: &Channel, methods: &[Method]) -> Foreign {
+    let token = world::other_organization(server).await;
+    let nothing = World::imagined();
+    let mut answers = Vec::new();
+    for method in methods {
+        let status = call(channel, method, &nothing, Some(&token)).await;
+        answers.push(world::bytes(&status, &nothing));
+    }
+    Foreign { token, answers }
+}
+
+/// Whoever belongs to another organization is told of a thing exactly what they
+/// were told before it was there.
+async fn compare_foreign(
+    matrix: &mut Matrix,
+    channel: &Channel,
+    (methods, world): (&[Method], &World),
+    foreign: &Foreign,
+) {
+    for (method, before) in methods.iter().zip(&foreign.answers) {
+        let status = call(channel, method, world, Some(&foreign.token)).await;
+        matrix.cells += 1;
+        let names_something = method.names_something();
+        if world::bytes(&status, world) != *before {
+            let path = &method.path;
+            matrix.wrong.push(format!(
+                "{path} by the owner of another organization differs from what is absent: {status:?}"
+            ));
+        } else if names_something && status.code() != Code::NotFound {
+            let (path, code) = (&method.path, status.code());
+            matrix.wrong.push(format!(
+                "{path} by the owner of another organization: expected NotFound, got {code:?}"
+            ));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Requests of every RPC, made from the descriptors and their comments, which
+//! say what a name looks like.
+
+use std::collections::HashMap;
+
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+    ReflectMessage as _, Value,
+};
+
+use crate::world::World;
+
+/// An RPC.
+pub(crate) struct Method {
+    /// `/package.Service/Method`.
+    pub(crate) path: String,
+    pub(crate) name: String,
+    descriptor: MethodDescriptor,
+    comments: std::rc::Rc<Comments>,
+}
+
+/// The comment before each field, by its full name.
+type Comments = HashMap<String, String>;
+
+/// Every RPC of the contract.
+pub(crate) fn methods() -> Vec<Method> {
+    let pool = DescriptorPool::decode(burgee_proto::FILE_DESCRIPTOR_SET).unwrap();
+    let comments = std::rc::Rc::new(comments(&pool));
+    let services: Vec<_> = pool.services().collect();
+    let methods = services.iter().flat_map(|service| {
+        let service_name = service.full_name().to_owned();
+        let methods = service.methods().collect::<Vec<_>>().into_iter();
+        methods.map(move |descriptor| (service_name.clone(), descriptor))
+    });
+    methods
+        .map(|(service, descriptor)| Method {
+            path: format!("/{service}/{}", descriptor.name()),
+            name: descriptor.name().to_owned(),
+            descriptor,
+            comments: comments.clone(),
+        })
+        .collect()
+}
+
+fn comments(pool: &DescriptorPool) -> Comments {
+    // Field numbers of FileDescriptorProto.message_type and DescriptorProto.field.
+    const MESSAGES: i32 = 4;
+    const FIELDS: i32 = 2;
+    let mut comments = Comments::new();
+    for file in pool.files() {
+        let proto = file.file_descriptor_proto();
+        let info = proto.source_code_info.iter();
+        for location in info.flat_map(|info| &info.location) {
+            let [MESSAGES, message, FIELDS, field] = location.path[..] else {
+                continue;
+            };
+            let message = &proto.message_type[usize::try_from(message).unwrap()];
+            let field = &message.field[usize::try_from(field).unwrap()];
+            let name = format!("{}.{}.{}", proto.package(), message.name(), field.name());
+            let comment = location.leading_comments().trim().to_owned();
+            comments.insert(name, comment);
+        }
+    }
+    comments
+}
+
+impl Method {
+    /// A request about what is in `world`, that changes nothing.
+    pub(crate) fn request(&self, world: &World) -> DynamicMessage {
+        let mut request = DynamicMessage::new(self.descriptor.input());
+        if let Some(field) = self.descriptor.input().get_field_by_name("validate_only") {
+            request.set_field(&field, Value::Bool(true));
+        }
+        self.fill(&mut request, world);
+        request
+    }
+
+    /// Whether the request names a thing of an organization.
+    pub(crate) fn names_something(&self) -> bool {
+        self.names(&self.descriptor.input())
+    }
+
+    fn names(&self, message: &MessageDescriptor) -> bool {
+        message.fields().any(|field| {
+            let nested = self.nested(&field);
+            self.pattern(&field).is_some()
+                || is_environments(&field)
+                || nested.is_some_and(|nested| self.names(&nested))
+        })
+    }
+
+    /// Gives every name of a resource, and what a resource that is made needs.
+    fn fill(&self, message: &mut DynamicMessage, world: &World) {
+        for field in message.descriptor().fields() {
+            if let Some(pattern) = self.pattern(&field) {
+                message.set_field(&field, Value::String(world.name(pattern)));
+            } else if is_environments(&field) {
+                let name = Value::String(world.environment_name());
+                message.set_field(&field, Value::List(vec![name]));
+            } else if let Some(nested) = self.nested(&field) {
+                let mut made = DynamicMessage::new(nested);
+                self.fill(&mut made, world);
+                message.set_field(&field, Value::Message(made));
+            } else if field.name() == "permission" {
+                message.set_field(&field, Value::String("flag.read".to_owned()));
+            } else if field.name() == "key" {
+                message.set_field(&field, Value::String("new-thing".to_owned()));
+            } else if let (Kind::Enum(_), "kind" | "type" | "list") = (field.kind(), field.name()) {
+                message.set_field(&field, Value::EnumNumber(1));
+            }
+        }
+    }
+
+    /// A name such as `projects/{project}`, where the comment begins with one.
+    fn pattern(&self, field: &FieldDescriptor) -> Option<&str> {
+        let comment = self.comments.get(field.full_name())?;
+        let pattern = comment.strip_prefix('`')?.split('`').next()?;
+        // A resource that is made has no name yet, whatever the comment says.
+        let given = !(field.name() == "name" && self.makes(field.parent_message()));
+        let is_name = pattern.contains("/{") && field.kind() == Kind::String;
+        (is_name && given && !field.is_list()).then_some(pattern)
+    }
+
+    /// Whether the RPC makes such a resource.
+    fn makes(&self, resource: &MessageDescriptor) -> bool {
+        self.name == format!("Create{}", resource.name())
+    }
+
+    /// The resource in a request.
+    fn nested(&self, field: &FieldDescriptor) -> Option<MessageDescriptor> {
+        let comment = self.comments.get(field.full_name())?;
+        let is_resource = ["Named by", "Needs a"]
+            .iter()
+            .any(|it| comment.starts_with(it));
+        match field.kind() {
+            Kind::Message(nested) if is_resource => Some(nested),
+            _ => None,
+        }
+    }
+}
+
+/// The environments that an API key opens.
+fn is_environments(field: &FieldDescriptor) -> bool {
+    field.full_name() == "burgee.admin.v1.ApiKey.environments"
+}

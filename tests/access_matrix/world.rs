@@ -1,0 +1,223 @@
+//! One thing of each kind, and whoever calls about it.
+
+use burgee_proto::admin::v1::{
+    CreateRoleRequest, CreateServiceAccountTokenRequest, ListServiceAccountTokensRequest, Role,
+    Segment,
+};
+use burgee_proto::types::v1::AccessKeyKind;
+use burgee_tests::builders::boolean_flag;
+use burgee_tests::process::{built, run};
+use burgee_tests::project::api_key;
+use burgee_tests::server::TestServer;
+use tonic::Status;
+
+use crate::callers::{Caller, PLACES, ROLES};
+
+/// The uids of what is named by uid.
+#[derive(Clone)]
+struct Uids {
+    api_key: String,
+    binding: String,
+    token: String,
+}
+
+/// One thing of each kind, in one organization.
+pub(crate) struct World {
+    uids: Uids,
+    pub(crate) callers: Vec<Caller>,
+    /// A token that has expired or was revoked, and one of a disabled account.
+    pub(crate) ended: Vec<(&'static str, String)>,
+}
+
+impl World {
+    /// Names of what is nowhere.
+    pub(crate) fn imagined() -> Self {
+        let uid = || uuid::Uuid::new_v4().to_string();
+        Self {
+            uids: Uids {
+                api_key: uid(),
+                binding: uid(),
+                token: uid(),
+            },
+            callers: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Makes it all.
+    pub(crate) async fn new(server: &TestServer) -> Self {
+        let owner = server.admin();
+        let (shop, production) = server.shop().await;
+        shop.environment("staging").await;
+        shop.create_flag(boolean_flag("banner")).await;
+        let segment = Segment {
+            key: "beta".to_owned(),
+            ..Segment::default()
+        };
+        shop.create_segment(segment).await;
+        server.project("blog").await.environment("production").await;
+        let role = CreateRoleRequest {
+            role: Some(Role {
+                key: "reader".to_owned(),
+                permissions: vec!["flag.read".to_owned()],
+                ..Role::default()
+            }),
+            ..CreateRoleRequest::default()
+        };
+        owner.members().create_role(role).await.unwrap();
+        owner.create_account("robot").await;
+        owner.token("robot").await.unwrap();
+        let binding = owner.bind("robot", "reader", "").await.unwrap();
+        let (api_key, server_key) = api_key(owner, AccessKeyKind::Server, &[&production]).await;
+        let list = ListServiceAccountTokensRequest {
+            parent: "serviceAccounts/robot".to_owned(),
+            ..ListServiceAccountTokensRequest::default()
+        };
+        let tokens = owner
+            .service_accounts()
+            .list_service_account_tokens(list)
+            .await;
+        let [token] = tokens
+            .unwrap()
+            .into_inner()
+            .service_account_tokens
+            .try_into()
+            .unwrap();
+
+        let mut callers = vec![
+            Caller::with_key("a server key", AccessKeyKind::Server, server_key),
+            Caller::with_key(
+                "a client key",
+                AccessKeyKind::Client,
+                production.client_key().await,
+            ),
+            Caller::with_key(
+                "a relay key",
+                AccessKeyKind::Relay,
+                production.relay_key().await,
+            ),
+        ];
+        for role in ROLES {
+            for place in PLACES {
+                let account = format!("{role}-{}", place.what);
+                let somebody = owner.create_account(&account);
+                somebody.await;
+                owner.bind(&account, role, place.scope).await.unwrap();
+                let token = owner.token(&account).await.unwrap();
+                callers.push(Caller::with_role(role, place, token));
+            }
+        }
+        Self {
+            uids: Uids {
+                api_key: api_key.uid,
+                binding: binding.uid,
+                token: token.uid,
+            },
+            callers,
+            ended: ended(server).await,
+        }
+    }
+
+    /// `projects/shop/environments/production`.
+    pub(crate) fn environment_name(&self) -> String {
+        self.name("projects/{project}/environments/{environment}")
+    }
+
+    /// The name of this world's thing of a kind.
+    pub(crate) fn name(&self, pattern: &str) -> String {
+        let uid = match pattern {
+            "apiKeys/{uid}" => &self.uids.api_key,
+            "roleBindings/{uid}" => &self.uids.binding,
+            "serviceAccounts/{service account}/tokens/{uid}" => &self.uids.token,
+            _ => "",
+        };
+        let name = pattern
+            .replace("{project}", "shop")
+            .replace("{environment}", "production")
+            .replace("{flag}", "banner")
+            .replace("{segment}", "beta")
+            .replace("{role}", "reader")
+            .replace("{service account}", "robot")
+            .replace("{uid}", uid);
+        assert!(!name.contains(['{', '}']), "what is {pattern}?");
+        name
+    }
+}
+
+/// Tokens that opened something once.
+async fn ended(server: &TestServer) -> Vec<(&'static str, String)> {
+    let owner = server.admin();
+    owner.create_account("ended").await;
+    owner.bind("ended", "owner", "").await.unwrap();
+    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    let request = CreateServiceAccountTokenRequest {
+        parent: "serviceAccounts/ended".to_owned(),
+        service_account_token: Some(burgee_proto::admin::v1::ServiceAccountToken {
+            expire_time: Some(soon.into()),
+            ..Default::default()
+        }),
+        ..CreateServiceAccountTokenRequest::default()
+    };
+    let mut accounts = owner.service_accounts();
+    let made = accounts
+        .create_service_account_token(request)
+        .await
+        .unwrap();
+    let expired = made.into_inner().secret;
+    let request = CreateServiceAccountTokenRequest {
+        parent: "serviceAccounts/ended".to_owned(),
+        ..CreateServiceAccountTokenRequest::default()
+    };
+    let made = accounts
+        .create_service_account_token(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let request = burgee_proto::admin::v1::RevokeServiceAccountTokenRequest {
+        name: made.service_account_token.unwrap().name,
+        ..Default::default()
+    };
+    accounts
+        .revoke_service_account_token(request)
+        .await
+        .unwrap();
+    let ended = vec![
+        ("an expired token", expired),
+        ("a revoked token", made.secret),
+    ];
+    for (what, secret) in &ended {
+        let caller = server.caller(secret);
+        burgee_tests::wait::until(what, burgee_tests::wait::SOON, async || {
+            let asked = burgee_proto::admin::v1::WhoAmIRequest {};
+            caller.auth().who_am_i(asked).await.is_err()
+        })
+        .await;
+    }
+    ended
+}
+
+/// Another organization; gives its owner's token.
+pub(crate) async fn other_organization(server: &TestServer) -> String {
+    let url = server.database().url();
+    let command = [
+        "create-organization",
+        "--key",
+        "other",
+        "--database-url",
+        url,
+    ];
+    let output = run(&built("burgee-server"), &command);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// All that a refusal says, but for uids, which differ from one world to another.
+pub(crate) fn bytes(status: &Status, world: &World) -> Vec<u8> {
+    let details = String::from_utf8_lossy(status.details()).into_owned();
+    let mut said = format!("{:?} {} {details}", status.code(), status.message());
+    for uid in [&world.uids.api_key, &world.uids.binding, &world.uids.token] {
+        said = said.replace(uid, "uid");
+    }
+    said.into_bytes()
+}
