@@ -102,6 +102,18 @@ impl Ruleset {
         self.evaluate_telling(flag_key, context, wanted, &mut Silent)
     }
 
+    /// Evaluates every flag for one context, in the order of
+    /// [`flag_keys`](Self::flag_keys).
+    pub fn evaluate_all<'a>(
+        &'a self,
+        context: &'a Context,
+    ) -> impl ExactSizeIterator<Item = Evaluated<'a>> {
+        self.slots().iter().enumerate().map(|(index, slot)| {
+            let key = &slot.definition.key;
+            self.evaluate_at(index, key, context, ValueType::Unspecified, &mut Silent)
+        })
+    }
+
     /// Evaluates a flag, and tells every step.
     pub(crate) fn evaluate_telling<'a: 't, 't>(
         &'a self,
@@ -110,9 +122,20 @@ impl Ruleset {
         wanted: ValueType,
         trace: &mut impl Trace<'t>,
     ) -> Evaluated<'a> {
-        let Some(index) = self.find(flag_key) else {
-            return Evaluated::error(flag_key, ErrorCode::FlagNotFound);
-        };
+        match self.find(flag_key) {
+            Some(index) => self.evaluate_at(index, flag_key, context, wanted, trace),
+            None => Evaluated::error(flag_key, ErrorCode::FlagNotFound),
+        }
+    }
+
+    fn evaluate_at<'a: 't, 't>(
+        &'a self,
+        index: SlotIndex,
+        flag_key: &'a str,
+        context: &'t Context,
+        wanted: ValueType,
+        trace: &mut impl Trace<'t>,
+    ) -> Evaluated<'a> {
         let Some((slot, flag)) = self.understood(index) else {
             return Evaluated::error(flag_key, ErrorCode::ParseError);
         };

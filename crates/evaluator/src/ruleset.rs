@@ -42,6 +42,14 @@ pub(crate) struct Slot {
     pub(crate) problem: Option<Arc<str>>,
 }
 
+impl Slot {
+    /// Whether it is the slot of a definition, and nothing it depends on has a
+    /// problem.
+    fn is_sound(&self, definition: &Arc<FlagDefinition>) -> bool {
+        self.problem.is_none() && Arc::ptr_eq(&self.definition, definition)
+    }
+}
+
 impl Ruleset {
     /// Compiles everything. Never fails: what is not understood is a
     /// PARSE_ERROR for the flags that depend on it.
@@ -57,9 +65,10 @@ impl Ruleset {
     pub fn recompile(&self, state: &RulesetState) -> Self {
         let mut names = Names::default();
         let segments = self.recompile_segments(state, &mut names);
-        let compile = |item: &Arc<Item>| match self.definition(&item.key) {
-            Some(known) if known.source.is_same(item) => known.clone(),
-            _ => Arc::new(FlagDefinition::from_item(item, &mut names)),
+        let mut next = 0;
+        let compile = |item: &Arc<Item>| {
+            self.known(item, &mut next)
+                .unwrap_or_else(|| Arc::new(FlagDefinition::from_item(item, &mut names)))
         };
         let flags = state.items_of(ItemKind::Flag).map(compile).collect();
         self.link(flags, segments)
@@ -123,6 +132,21 @@ impl Ruleset {
         self.slot_of(flag_key).map(|slot| &slot.definition)
     }
 
+    /// The definition of a flag, if it was made of the same content. Flags come in
+    /// the order that they had, so that most are found where the `next` one is
+    /// expected.
+    fn known(&self, item: &Arc<Item>, next: &mut SlotIndex) -> Option<Arc<FlagDefinition>> {
+        let expected = self.slot(*next);
+        let index = match expected {
+            Some(slot) if slot.definition.source.is(item) => *next,
+            _ => self.find(&item.key)?,
+        };
+        *next = index + 1;
+        let definition = &self.slot(index)?.definition;
+        let is_same = definition.source.is_same(item);
+        is_same.then(|| definition.clone())
+    }
+
     fn recompile_segments(&self, state: &RulesetState, names: &mut Names) -> Segments {
         let mut parts: HashMap<&str, Vec<&Arc<Item>>> = HashMap::new();
         for part in state.items_of(ItemKind::SegmentPart) {
@@ -142,28 +166,39 @@ impl Ruleset {
     fn link(&self, flags: Vec<Arc<FlagDefinition>>, segments: Segments) -> Self {
         let by_key = self.index(&flags);
         let mut problems = Problems::new(flags.len());
-        let mut slots: Vec<_> = flags
-            .into_iter()
-            .enumerate()
-            .map(|(index, definition)| {
-                let linked = link_segments(&definition, &segments, &mut problems, index);
-                Slot {
-                    segments: linked,
-                    prerequisites: link_prerequisites(&definition, &by_key),
-                    problem: None,
-                    definition,
-                }
-            })
-            .collect();
+        let is_linked_alike = Arc::ptr_eq(&by_key, &self.by_key) && self.has_segments(&segments);
+        let link = |(index, definition)| match self.slot(index) {
+            Some(old) if is_linked_alike && old.is_sound(&definition) => Slot {
+                segments: old.segments.clone(),
+                prerequisites: old.prerequisites.clone(),
+                problem: None,
+                definition,
+            },
+            _ => Slot {
+                segments: link_segments(&definition, &segments, &mut problems, index),
+                prerequisites: link_prerequisites(&definition, &by_key),
+                problem: None,
+                definition,
+            },
+        };
+        let mut slots: Arc<[Slot]> = flags.into_iter().enumerate().map(link).collect();
         problems.spread(&slots);
-        for (slot, problem) in slots.iter_mut().zip(problems.into_inner()) {
+        // Nobody else has them yet.
+        let unlinked = Arc::get_mut(&mut slots).into_iter().flatten();
+        for (slot, problem) in unlinked.zip(problems.into_inner()) {
             slot.problem = problem;
         }
         Self {
-            slots: slots.into(),
+            slots,
             by_key,
             segments: Arc::new(segments),
         }
+    }
+
+    /// Whether some segments are those of this ruleset.
+    fn has_segments(&self, segments: &Segments) -> bool {
+        let mut pairs = self.segments.values().zip(segments.values());
+        self.segments.len() == segments.len() && pairs.all(|(mine, it)| Arc::ptr_eq(mine, it))
     }
 
     /// The places of the flags: those of this ruleset if they are the same.
@@ -211,3 +246,7 @@ pub fn check_condition(condition: &message::Condition) -> Result<(), Problem> {
     let mut scope = Scope::flag(&mut names);
     crate::condition::Condition::compile(condition, &mut scope).map(drop)
 }
+
+#[cfg(test)]
+#[path = "ruleset_tests.rs"]
+mod tests;

@@ -19,6 +19,11 @@ pub(crate) enum Source<M> {
 }
 
 impl<M: prost::Message + Default + Clone> Source<M> {
+    /// Whether it was made of this very item.
+    pub(crate) fn is(&self, item: &Arc<Item>) -> bool {
+        matches!(self, Self::Item(mine) if Arc::ptr_eq(mine, item))
+    }
+
     /// Whether it was made of an item with the same content.
     pub(crate) fn is_same(&self, item: &Arc<Item>) -> bool {
         matches!(self, Self::Item(mine) if is_same(mine, item))

@@ -57,8 +57,9 @@ impl From<&ItemKey> for ItemId {
 pub struct RulesetState {
     environment: Arc<str>,
     position: Position,
-    /// Sorted by kind and key, each once.
-    items: Arc<[Held]>,
+    /// Sorted by kind and key, each once. (Made once for each change: a slice would
+    /// be copied out of the vector.)
+    items: Arc<Vec<Held>>,
     /// Over every item but access keys.
     ruleset_digest: Digest,
     /// Over access keys alone.
@@ -159,15 +160,20 @@ impl RulesetState {
             ..self.clone()
         };
         let mut items = Vec::with_capacity(self.items.len() + changes.len());
-        let mut kept = self.items.iter().peekable();
+        // Those after the change before. What lies between two changes is taken
+        // over without a look at it.
+        let mut rest = self.items.as_slice();
         for (id, change) in changes {
-            let before = |held: &&Held| held.id() < (id.kind, &id.key);
-            while let Some(held) = kept.next_if(before) {
-                items.push(held.clone());
-            }
-            if let Some(old) = kept.next_if(|held| held.id() == (id.kind, &id.key)) {
+            let place = rest.partition_point(|held| held.id() < (id.kind, &id.key));
+            let (before, from) = rest.split_at_checked(place).unwrap_or((rest, &[]));
+            items.extend_from_slice(before);
+            rest = from;
+            if let Some((old, after)) = rest.split_first()
+                && old.id() == (id.kind, &id.key)
+            {
                 next.count(old);
                 next.size_bytes -= item_size_bytes(&old.item);
+                rest = after;
             }
             if let Some(item) = change {
                 let new = Held {
@@ -179,8 +185,8 @@ impl RulesetState {
                 items.push(new);
             }
         }
-        items.extend(kept.cloned());
-        next.items = items.into();
+        items.extend_from_slice(rest);
+        next.items = Arc::new(items);
         next
     }
 

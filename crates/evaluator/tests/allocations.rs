@@ -156,6 +156,11 @@ fn evaluating_does_not_allocate() {
         assert_eq!(counted.count_total, 0, "{key}: {counted:?}");
     }
 
+    let counted = allocation_counter::measure(|| {
+        std::hint::black_box(ruleset.evaluate_all(&context).count());
+    });
+    assert_eq!(counted.count_total, 0, "{counted:?}");
+
     let nobody = somebody("");
     let counted = allocation_counter::measure(|| {
         let evaluated = ruleset.evaluate("burgee", &nobody, ValueType::Unspecified);

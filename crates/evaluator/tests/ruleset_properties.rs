@@ -121,6 +121,12 @@ proptest! {
         let ruleset = Ruleset::from_message(&whole);
         let again = Ruleset::from_message(&whole);
         prop_assert_eq!(everything(&ruleset, &contexts), everything(&again, &contexts));
+        for context in contexts.iter().filter_map(|it| Context::new(it).ok()) {
+            let evaluate = |key| ruleset.evaluate(key, &context, ValueType::Unspecified);
+            let one_by_one: Vec<_> = ruleset.flag_keys().map(evaluate).collect();
+            let all: Vec<_> = ruleset.evaluate_all(&context).collect();
+            prop_assert_eq!(format!("{all:?}"), format!("{one_by_one:?}"));
+        }
         for flag in &whole.flags {
             let is_understood = check_flag(flag).is_ok();
             prop_assert!(is_understood || ruleset.problem(&flag.key).is_some());

@@ -81,6 +81,10 @@ impl Engine for Burgee {
         )
     }
 
+    fn count_on(&self, _: &[Flag], context: &Self::Context) -> usize {
+        self.ruleset.evaluate_all(context).filter(is_on).count()
+    }
+
     fn change(&self, change: &Self::Change) {
         let state = self.state.apply(position(2), vec![change.clone()], &[]);
         black_box(self.ruleset.recompile(&state));
