@@ -78,6 +78,10 @@ async fn follow(caller: &Caller) -> Viewer {
     viewer
 }
 
+async fn follow_each([one, other]: &[Caller; 2]) -> [Viewer; 2] {
+    [follow(one).await, follow(other).await]
+}
+
 fn changed(updated: &[&str], removed: &[&str]) -> Told {
     let owned = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
     Told::Changed {
@@ -90,23 +94,22 @@ fn changed(updated: &[&str], removed: &[&str]) -> Told {
 async fn a_change_arrives_as_the_results_that_it_changes_at_server_and_relay() {
     let chain = Chain::start().await;
     let key = chain.production.server_key().await;
-    for caller in chain.callers(&key).await {
-        let mut viewer = follow(&caller).await;
-        assert_eq!(
-            viewer.results["checkout"].reason(),
-            Reason::PrerequisiteFailed
-        );
+    let callers = chain.callers(&key).await;
+    let mut viewers = follow_each(&callers).await;
+    for viewer in &viewers {
+        let checkout = &viewer.results["checkout"];
+        assert_eq!(checkout.reason(), Reason::PrerequisiteFailed);
         assert_eq!(viewer.results["banner"].rule_id, "for-pro");
+    }
 
-        let enabled = chain.production.enable("payments").await;
+    let enabled = chain.production.enable("payments").await;
 
+    for (viewer, caller) in viewers.iter_mut().zip(&callers) {
         let told = viewer.next_news().await;
         assert_eq!(told, changed(&["checkout", "payments"], &[]));
         assert_eq!(viewer.position, enabled);
         assert_eq!(viewer.results["checkout"].variant, "on");
-        viewer.assert_current(&caller).await;
-        chain.production.disable("payments").await;
-        viewer.next_news().await;
+        viewer.assert_current(caller).await;
     }
 }
 
@@ -146,21 +149,26 @@ async fn a_client_key_follows_visible_flags_and_learns_nothing_about_rules() {
     let chain = Chain::start().await;
     chain.shop.create_flag(boolean_flag("secret")).await;
     let key = chain.production.client_key().await;
-    for caller in chain.callers(&key).await {
-        let mut viewer = follow(&caller).await;
+    let callers = chain.callers(&key).await;
+    let mut viewers = follow_each(&callers).await;
+    for viewer in &viewers {
         let keys: Vec<_> = viewer.results.keys().map(String::as_str).collect();
         assert_eq!(keys, ["banner", "checkout", "payments"]);
         assert_eq!(viewer.results["banner"].reason(), Reason::Rule);
         for result in viewer.results.values() {
             assert_eq!((result.rule_id.as_str(), &result.metadata), ("", &None));
         }
+    }
 
-        chain.shop.set_client_visible("banner", false).await;
+    chain.shop.set_client_visible("banner", false).await;
 
+    for viewer in &mut viewers {
         assert_eq!(viewer.next_news().await, changed(&[], &["banner"]));
-        chain.shop.set_client_visible("banner", true).await;
+    }
+    chain.shop.set_client_visible("banner", true).await;
+    for (viewer, caller) in viewers.iter_mut().zip(&callers) {
         assert_eq!(viewer.next_news().await, changed(&["banner"], &[]));
-        viewer.assert_current(&caller).await;
+        viewer.assert_current(caller).await;
     }
 }
 
@@ -169,10 +177,7 @@ async fn a_revoked_key_ends_its_streams_at_server_and_relay() {
     let chain = Chain::start().await;
     let admin = chain.server.admin();
     let (key, secret) = api_key(admin, AccessKeyKind::Client, &[&chain.production]).await;
-    let mut viewers = Vec::new();
-    for caller in chain.callers(&secret).await {
-        viewers.push(follow(&caller).await);
-    }
+    let viewers = follow_each(&chain.callers(&secret).await).await;
 
     let request = RevokeApiKeyRequest {
         name: key.name,
