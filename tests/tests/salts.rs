@@ -284,6 +284,30 @@ async fn trying_it_out_says_how_many_would_move_and_moves_nobody() {
 }
 
 #[tokio::test]
+async fn an_update_that_divides_anew_says_how_many_would_move() {
+    let (server, _shop, production) = divided().await;
+    let tried = async |change: FlagConfig| {
+        let mut request = production.configure_request("theme", change).await;
+        request.validate_only = true;
+        let answer = server.admin().flags().update_flag_config(request).await;
+        answer.unwrap().into_inner().preview.unwrap().warnings
+    };
+    let with_salt = |salt: &str, parts: &[(&str, i32)]| {
+        let mut serve = split(parts);
+        if let Some(kind::Kind::Split(split)) = &mut serve.kind {
+            salt.clone_into(&mut split.salt);
+        }
+        fallthrough(serve)
+    };
+    let quarter = [("light", WHOLE / 4), ("dark", WHOLE * 3 / 4)];
+    let warnings = tried(with_salt("another", &quarter)).await;
+    let moves = "of the contexts that this split divides get another variant";
+    assert_eq!(warnings, [format!("fallthrough: about 50 % {moves}")]);
+    // Weights alone move as few as can be.
+    assert_eq!(tried(with_salt("", &quarter)).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn what_serves_one_variant_has_no_salt_to_change() {
     let (server, _shop, production) = divided().await;
     let plain = rule("plain", equals("plan", &["free"]), serve("dark"));

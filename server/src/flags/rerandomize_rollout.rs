@@ -38,7 +38,7 @@ impl Mutation for RerandomizeRolloutRequest {
                 "there is no split here whose salt could change; SetRollout makes one";
             return Err(Error::invalid("rule_id", description));
         };
-        let moved = moved_weight(&split.parts);
+        let moved = moved_weight(&split.parts, &split.parts);
         let after = Split {
             salt: random::identifier()?,
             ..split.clone()
@@ -62,23 +62,31 @@ impl Mutation for RerandomizeRolloutRequest {
     }
 }
 
-/// The share of contexts that get another variant, in 1/1000 %. The new salt is
-/// independent of the old one, so that a context has the variant of weight w
-/// before with probability w, and after with probability w again: it stays with
-/// the sum of the squares.
-fn moved_weight(parts: &[SplitPart]) -> u64 {
+/// The share of contexts that get another variant, in 1/1000 %, where two splits
+/// divide independently of each other: a context has a variant before and after
+/// with the product of its weights, and stays with the sum of those.
+pub(super) fn moved_weight(before: &[SplitPart], after: &[SplitPart]) -> u64 {
     let whole = u64::from(BUCKETS);
-    let mut weights: BTreeMap<&str, u64> = BTreeMap::new();
+    let after = weights(after);
+    let weights = weights(before).into_iter();
+    let both = weights.map(|(variant, weight)| weight * after.get(variant).unwrap_or(&0));
+    let stay: u64 = both.sum();
+    whole.saturating_sub((stay + whole / 2) / whole)
+}
+
+/// The weight of each variant, of which a split may have several parts. Stored
+/// weights are within 0 and the whole.
+fn weights(parts: &[SplitPart]) -> BTreeMap<&str, u64> {
+    let mut weights = BTreeMap::new();
     for part in parts {
-        // Stored weights are within 0 and the whole.
-        *weights.entry(&part.variant).or_default() += u64::try_from(part.weight).unwrap_or(0);
+        *weights.entry(part.variant.as_str()).or_default() +=
+            u64::try_from(part.weight).unwrap_or(0);
     }
-    let squares: u64 = weights.values().map(|weight| weight * weight).sum();
-    whole.saturating_sub((squares + whole / 2) / whole)
+    weights
 }
 
 /// The same for people, in whole percent.
-fn warning(moved: u64) -> String {
+pub(super) fn warning(moved: u64) -> String {
     let percent = u64::from(BUCKETS) / 100;
     let about = match (moved + percent / 2) / percent {
         _ if moved == 0 => "none".to_owned(),
@@ -97,7 +105,8 @@ mod tests {
             variant: (*variant).to_owned(),
             weight: *weight,
         });
-        moved_weight(&parts.collect::<Vec<_>>())
+        let parts: Vec<_> = parts.collect();
+        moved_weight(&parts, &parts)
     }
 
     #[test]

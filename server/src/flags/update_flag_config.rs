@@ -6,8 +6,9 @@ use burgee_proto::admin::v1::operation::Part;
 use burgee_proto::admin::v1::{
     FlagConfig, FlagConfigChange, UpdateFlagConfigRequest, UpdateFlagConfigResponse,
 };
-use burgee_proto::types::v1::{Rule, Serve, serve};
+use burgee_proto::types::v1::{Rule, Serve, Split, serve};
 
+use super::rerandomize_rollout::{moved_weight, warning};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -59,6 +60,9 @@ impl Mutation for UpdateFlagConfigRequest {
             .descriptors
             .merge(&before, &update, mask, CHANGEABLE)?;
         fill_in(&mut after, &before, &salt)?;
+        for (place, moved) in divided_anew(&before, &after) {
+            change.warn(format!("{place}: {}", warning(moved)));
+        }
         let operation = FlagConfigChange {
             before: Some(FlagConfig {
                 enabled: false,
@@ -136,10 +140,34 @@ fn fill_in_split(serve: &mut Option<Serve>, before: Option<&Serve>, salt: &str) 
     }
 }
 
+/// The splits that there were before, of the fallthrough and of rules by their
+/// ids, which now hash something else, with the weight that moves.
+fn divided_anew(before: &FlagConfig, after: &FlagConfig) -> Vec<(String, u64)> {
+    let (before, after) = (splits(before), splits(after));
+    let same_place = after.into_iter().filter_map(|(place, after)| {
+        let before = before.get(&place)?;
+        let hashed = |split: &Split| (split.salt.clone(), split.bucket_by.clone(), split.hash);
+        let differ = hashed(before) != hashed(after);
+        differ.then(|| (place, moved_weight(&before.parts, &after.parts)))
+    });
+    same_place.collect()
+}
+
+fn splits(config: &FlagConfig) -> BTreeMap<String, &Split> {
+    let rules = config.rules.iter().filter_map(|rule| rule.rule.as_ref());
+    let rules = rules.map(|rule| (format!("rule {}", rule.id), rule.serve.as_ref()));
+    let serves = rules.chain([("fallthrough".to_owned(), config.fallthrough.as_ref())]);
+    let splits = serves.filter_map(|(place, serve)| match serve?.kind.as_ref()? {
+        serve::Kind::Split(split) => Some((place, split)),
+        serve::Kind::Variant(_) => None,
+    });
+    splits.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use burgee_proto::admin::v1::FlagRule;
-    use burgee_proto::types::v1::{Split, Traffic};
+    use burgee_proto::types::v1::Traffic;
 
     use super::*;
 
