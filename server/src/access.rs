@@ -2,6 +2,7 @@
 
 mod grants;
 mod methods;
+mod origin;
 mod permission;
 mod role;
 
@@ -13,6 +14,7 @@ use crate::error::Error;
 
 pub use grants::{Grants, Place};
 pub use methods::{Level, METHODS, Rule, rule};
+pub use origin::Origin;
 pub use permission::{Permission, Permissions};
 pub use role::BuiltIn;
 
@@ -38,6 +40,8 @@ pub struct Caller {
     pub method: &'static str,
     /// What it takes, and where that must be held. None: to be known is enough.
     pub needs: Option<(Permission, Level)>,
+    /// From where.
+    pub origin: Origin,
 }
 
 /// Proof that the caller may do what the method does, at least somewhere. Only
@@ -66,6 +70,12 @@ impl Authorized {
     #[must_use]
     pub fn method(&self) -> &'static str {
         self.caller.method
+    }
+
+    /// From where.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.caller.origin
     }
 
     /// Whether the caller may do what the method does at a place.
@@ -157,6 +167,7 @@ pub fn authorize_start_up(organization: Uuid, actor: &str, method: &'static str)
             }),
             method,
             needs: None,
+            origin: Origin::default(),
         },
     }
 }

@@ -1,9 +1,21 @@
-//! Who did what: the reading side of the audit log. Its rows are written by the changes that
-//! they tell of, in their transactions.
+//! Who did what. Entries are written by the changes that they tell of, in their transactions;
+//! here is what is done with them afterwards.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`service`], [`list_audit_entries`], [`export_audit_entries`] | reading them |
+//! | [`sealer`], [`keys`] | sealing them, behind those who write |
+//! | [`verify`] | finding the first that is not as it was sealed |
+//! | [`erase`] | blanking a person's data, without breaking a seal |
 
+pub mod erase;
 pub mod export_audit_entries;
+pub mod keys;
 pub mod list_audit_entries;
+mod seal;
+pub mod sealer;
 pub mod service;
+pub mod verify;
 
 use burgee_proto::admin::v1::{AuditEntry, AuditFilter};
 use sqlx::PgPool;
@@ -40,6 +52,10 @@ struct Row {
     after: Option<String>,
     detail: Option<String>,
     created_at: OffsetDateTime,
+    address: String,
+    user_agent: String,
+    denied: i32,
+    erased: Vec<String>,
 }
 
 /// Which rows, and in which order.
@@ -53,6 +69,7 @@ struct Query {
     start: Option<OffsetDateTime>,
     end: Option<OffsetDateTime>,
     request_id: Option<String>,
+    denied: Option<bool>,
     newest_first: bool,
 }
 
@@ -90,6 +107,10 @@ impl Row {
             environment: uid(self.environment_id),
             change_set: uid(self.change_set_id),
             create_time: Some(timestamp(self.created_at)),
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+            denied: self.denied,
+            erased: self.erased.clone(),
             ..AuditEntry::default()
         }
     }
@@ -123,6 +144,7 @@ impl Query {
             resource: given(filter.resource),
             method: given(filter.method),
             request_id: given(filter.request_id),
+            denied: filter.denied,
             newest_first,
         })
     }
@@ -134,7 +156,7 @@ impl Query {
             r#"select id, actor, method, request_id, resource, part, reason, project_id,
                       environment_id, change_set_id, before::text, after::text,
                       detail::text,
-                      created_at
+                      created_at, address, user_agent, denied, erased
                from audit_entries
                where organization_id = $1
                  and ($2::text is null or actor = $2)
@@ -145,9 +167,10 @@ impl Query {
                  and ($6::timestamptz is null or created_at >= $6)
                  and ($7::timestamptz is null or created_at < $7)
                  and ($8::text is null or request_id = $8)
-                 and ($9::bigint is null or case when $10 then id < $9 else id > $9 end)
-               order by case when $10 then -id else id end
-               limit $11"#,
+                 and ($9::boolean is null or (denied > 0) = $9)
+                 and ($10::bigint is null or case when $11 then id < $10 else id > $10 end)
+               order by case when $11 then -id else id end
+               limit $12"#,
             self.organization,
             self.actor,
             self.resource,
@@ -156,6 +179,7 @@ impl Query {
             self.start,
             self.end,
             self.request_id,
+            self.denied,
             after,
             self.newest_first,
             rows,

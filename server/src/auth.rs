@@ -11,6 +11,8 @@ pub mod service;
 mod tokens;
 mod uses;
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -19,7 +21,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tonic::Status;
 
-use crate::access::{self, Caller, Rule};
+use crate::access::{self, Caller, Origin, Principal, Rule};
 use crate::error::Error;
 
 pub use tokens::Tokens;
@@ -33,7 +35,13 @@ pub async fn authenticate(
     next: Next,
 ) -> Response {
     match recognise(&tokens, request.uri().path(), request.headers()).await {
-        Ok(Some(caller)) => {
+        Ok(Some((principal, method, rule))) => {
+            let caller = Caller {
+                principal,
+                method,
+                needs: rule.needs(),
+                origin: Origin::of(&request),
+            };
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -42,12 +50,12 @@ pub async fn authenticate(
     }
 }
 
-/// Who calls. None: somebody whom it is not ours to know.
+/// Who calls which method. None: somebody whom it is not ours to know.
 async fn recognise(
     tokens: &Tokens,
     path: &str,
     headers: &HeaderMap,
-) -> Result<Option<Caller>, Status> {
+) -> Result<Option<(Arc<Principal>, &'static str, Rule)>, Status> {
     let Some((method, rule)) = access::rule(path) else {
         return Err(Status::unimplemented(format!("there is no method {path}")));
     };
@@ -55,12 +63,7 @@ async fn recognise(
         Rule::Public | Rule::DataPlane => Ok(None),
         Rule::Known | Rule::Permission(..) => {
             let hash = token_hash(headers)?;
-            let principal = tokens.principal(&hash).await?;
-            Ok(Some(Caller {
-                principal,
-                method,
-                needs: rule.needs(),
-            }))
+            Ok(Some((tokens.principal(&hash).await?, method, rule)))
         }
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::audit::keys::KeyOptions;
+use crate::audit::verify::Anchor;
+
 /// Burgee's control plane.
 #[derive(Debug, Parser)]
 #[command(name = "burgee-server", version, about)]
@@ -30,6 +33,78 @@ pub enum Command {
     CreateAdminToken(CreateAdminToken),
     /// Begin a new epoch, after the database was restored from a backup
     NewEpoch(Database),
+    /// Look after the audit log
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+/// `audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Find the first entry that was altered, removed or reordered since it was sealed
+    Verify(VerifyAudit),
+    /// Blank what entries hold of a person or another actor; the seals stay whole
+    Erase(EraseAudit),
+}
+
+/// `audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyAudit {
+    /// Where the log is.
+    #[command(flatten)]
+    pub database: Database,
+    /// With what it was sealed.
+    #[command(flatten)]
+    pub keys: KeyOptions,
+    /// A seal that was written down elsewhere, and must be there still
+    #[arg(long, env = "BURGEE_AUDIT_ANCHOR", value_name = "POSITION:MAC")]
+    pub anchor: Option<Anchor>,
+    /// The position of the last seal that was made before there was a key
+    #[arg(
+        long,
+        env = "BURGEE_AUDIT_UNKEYED_UP_TO",
+        value_name = "POSITION",
+        default_value_t = 0
+    )]
+    pub unkeyed_up_to: i64,
+}
+
+/// `audit erase`.
+#[derive(Debug, Args)]
+pub struct EraseAudit {
+    /// Where the log is.
+    #[command(flatten)]
+    pub database: Database,
+    /// The key of the organization
+    #[arg(long, env = "BURGEE_ORGANIZATION", default_value = "default")]
+    pub organization: String,
+    /// Whom to forget.
+    #[command(flatten)]
+    pub subject: Subject,
+    /// Why; kept in the entries that tell of the erasure
+    #[arg(long, env = "BURGEE_REASON", default_value = "")]
+    pub reason: String,
+}
+
+/// Whom `audit erase` forgets.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Subject {
+    /// The uid of a member
+    #[arg(long, env = "BURGEE_PERSON", value_name = "UID")]
+    pub person: Option<String>,
+    /// An actor as entries name it, such as `serviceAccounts/ci`
+    #[arg(long, env = "BURGEE_ACTOR", value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
+impl Subject {
+    /// What entries call them.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let member = self.person.as_ref().map(|uid| format!("members/{uid}"));
+        member.or_else(|| self.actor.clone()).unwrap_or_default()
+    }
 }
 
 /// `serve`.
@@ -41,6 +116,9 @@ pub struct Serve {
     /// The port.
     #[command(flatten)]
     pub listen: Listen,
+    /// What the audit log is sealed with.
+    #[command(flatten)]
+    pub audit_keys: KeyOptions,
     /// Bring the database's schema up to date first
     #[arg(long, env = "BURGEE_MIGRATE")]
     pub migrate: bool,
@@ -202,7 +280,11 @@ mod tests {
 
     #[test]
     fn every_option_has_an_environment_variable() {
-        for command in Config::command().get_subcommands() {
+        let all = Config::command();
+        let nested = all
+            .get_subcommands()
+            .flat_map(clap::Command::get_subcommands);
+        for command in all.get_subcommands().chain(nested) {
             for option in command
                 .get_opts()
                 .filter(|option| option.get_id() != "help")

@@ -12,12 +12,16 @@ pub mod seed;
 use burgee_runtime::Listening;
 
 use crate::app::App;
+use crate::audit::keys::Keys;
 use crate::config::{Database, Dev};
 use crate::deployment;
 use crate::failure::Failure;
 use crate::private_postgres::{Options, PrivatePostgres};
 use crate::serve::{Server, asked_to_end};
 use credentials::Credentials;
+
+/// The file of the keys that seal the audit log, in the data directory.
+const AUDIT_KEYS: &str = "audit-keys";
 
 /// Runs until somebody asks the process to end, or Postgres does so by itself.
 ///
@@ -55,7 +59,8 @@ async fn serve(
         .await?;
     credentials.write(&options.data_dir)?;
 
-    let server = Server::on(listening, app, &options.shutdown);
+    let audit_keys = Keys::read_or_make(&options.data_dir.join(AUDIT_KEYS))?;
+    let server = Server::on(listening, app, audit_keys, &options.shutdown);
     print!("{}", printout::lines(server.local_addr(), &credentials));
     let mut lost = None;
     let stop = async {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use burgee_runtime::{listening, telemetry, tls};
 use tonic::Status;
 
+use crate::audit::verify::{Finding, Problem};
 use crate::error::Error;
 use crate::private_postgres;
 
@@ -56,6 +57,15 @@ pub enum Failure {
          use `burgee-server serve`"
     )]
     NotLoopback(SocketAddr),
+    /// A key of the audit log that is none.
+    #[error(
+        "key {0} of --audit-key (BURGEE_AUDIT_KEY) or --audit-key-file is not 32 bytes in base64, \
+         such as `openssl rand -base64 32` makes"
+    )]
+    AuditKey(usize),
+    /// The audit log is not as it was sealed.
+    #[error("the audit log is not as it was sealed: {0}")]
+    AuditLog(Finding),
     /// What was built in is broken.
     #[error("the descriptors that were built in cannot be served: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -75,6 +85,15 @@ pub enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Refused(Status::from(error).message().to_owned())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Found(finding) => Self::AuditLog(finding),
+            Problem::Unread(error) => error.into(),
+        }
     }
 }
 

@@ -4,9 +4,12 @@
 use std::process::ExitCode;
 
 use burgee_runtime::telemetry;
-use burgee_server::app::App;
+use burgee_server::app::{self, App};
+use burgee_server::audit::erase::{self, Erasure};
+use burgee_server::audit::verify::{self, Expected};
 use burgee_server::config::{
-    Command, Config, CreateAdminToken, CreateOrganization, Database, Serve,
+    Audit, Command, Config, CreateAdminToken, CreateOrganization, Database, EraseAudit, Serve,
+    VerifyAudit,
 };
 use burgee_server::failure::Failure;
 use burgee_server::serve::{Server, asked_to_end};
@@ -37,6 +40,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::CreateOrganization(options) => create_organization(&options).await,
         Command::CreateAdminToken(options) => create_admin_token(&options).await,
         Command::NewEpoch(database) => new_epoch(&database).await,
+        Command::Audit(Audit::Verify(options)) => verify_audit(options).await,
+        Command::Audit(Audit::Erase(options)) => erase_audit(options).await,
     };
     telemetry.finish().await;
     outcome
@@ -46,11 +51,12 @@ async fn serve(options: Serve) -> Result<(), Failure> {
     if options.migrate {
         deployment::migrate(&options.database).await?;
     }
+    let keys = options.audit_keys.keys()?;
     let app = open(&options.database).await?;
     deployment::ensure_deployment(&app.pools.write).await?;
     deployment::ensure_organization(&app.pools.write).await?;
     deployment::revoke_dev_keys(&app).await?;
-    let server = Server::bind(app, &options.listen, &options.shutdown).await?;
+    let server = Server::bind(app, keys, &options.listen, &options.shutdown).await?;
     server.run(asked_to_end()).await
 }
 
@@ -78,6 +84,29 @@ async fn new_epoch(database: &Database) -> Result<(), Failure> {
     let app = open(database).await?;
     deployment::ensure_deployment(&app.pools.write).await?;
     println!("{}", deployment::new_epoch(&app.pools.write).await?);
+    Ok(())
+}
+
+async fn verify_audit(options: VerifyAudit) -> Result<(), Failure> {
+    let expected = Expected {
+        keys: options.keys.keys()?,
+        unkeyed_up_to: options.unkeyed_up_to,
+        anchor: options.anchor,
+    };
+    let mut connection = app::connect(&app::options(&options.database)?).await?;
+    println!("{}", verify::verify(&mut connection, &expected).await?);
+    Ok(())
+}
+
+async fn erase_audit(options: EraseAudit) -> Result<(), Failure> {
+    let erasure = Erasure {
+        organization: options.organization,
+        subject: options.subject.name(),
+        reason: options.reason,
+    };
+    let mut connection = app::connect(&app::options(&options.database)?).await?;
+    let erased = erase::erase(&mut connection, &erasure).await?;
+    println!("{} {}", erasure.subject, erased);
     Ok(())
 }
 

@@ -15,6 +15,8 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::app::App;
+use crate::audit::keys::Keys;
+use crate::audit::sealer;
 use crate::auth::Tokens;
 use crate::change_feed::ChangeFeed;
 use crate::config::{Listen, Shutdown};
@@ -24,6 +26,7 @@ use crate::{compaction, grpc};
 /// A control plane with a port, not yet served.
 pub struct Server {
     app: App,
+    audit_keys: Keys,
     listening: Listening,
     scheme: &'static str,
     drain_window: Duration,
@@ -34,7 +37,12 @@ impl Server {
     ///
     /// # Errors
     /// [`Failure::Bind`], [`Failure::Tls`].
-    pub async fn bind(app: App, listen: &Listen, shutdown: &Shutdown) -> Result<Self, Failure> {
+    pub async fn bind(
+        app: App,
+        audit_keys: Keys,
+        listen: &Listen,
+        shutdown: &Shutdown,
+    ) -> Result<Self, Failure> {
         let mut listening = Listening::bind(listen.listen).await?;
         let mut scheme = "http";
         if let (Some(certificate), Some(key)) = (&listen.tls_cert_file, &listen.tls_key_file) {
@@ -43,15 +51,16 @@ impl Server {
         }
         Ok(Self {
             scheme,
-            ..Self::on(listening, app, shutdown)
+            ..Self::on(listening, app, audit_keys, shutdown)
         })
     }
 
     /// Takes a port that is bound already, without TLS.
     #[must_use]
-    pub fn on(listening: Listening, app: App, shutdown: &Shutdown) -> Self {
+    pub fn on(listening: Listening, app: App, audit_keys: Keys, shutdown: &Shutdown) -> Self {
         Self {
             app,
+            audit_keys,
             listening,
             scheme: "http",
             drain_window: shutdown.drain_window(),
@@ -88,6 +97,11 @@ impl Server {
             stopped.clone(),
         ));
         workers.spawn(uses.run(self.app.pools.write.clone(), stopped.clone()));
+        workers.spawn(sealer::run(
+            self.app.pools.write.clone(),
+            self.audit_keys,
+            stopped.clone(),
+        ));
         let closing = CancellationToken::new();
         let serving =
             self.listening

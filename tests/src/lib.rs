@@ -15,6 +15,7 @@
 //! | [`callers`] | typed clients with a credential |
 //! | [`project`] | a project with environments, and short words for changing it |
 //! | [`accounts`] | service accounts with a role somewhere |
+//! | [`audit`] | the audit log behind the API, for whoever tampers with it |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
 //! | [`viewer`] | follows the evaluations of a context |
@@ -31,6 +32,7 @@
 )]
 
 pub mod accounts;
+pub mod audit;
 pub mod builders;
 pub mod callers;
 pub mod dev_server;

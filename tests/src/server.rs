@@ -18,8 +18,19 @@ pub struct TestServer {
     database: Arc<TestDatabase>,
     /// What the server connects to: the database, or a proxy before it.
     database_url: String,
+    /// What it is told beside that.
+    options: Options,
     address: String,
     admin: Caller,
+}
+
+/// How a server is started, beside the usual way.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
+    /// The database has its tables already, and the server may not make them.
+    pub migrated: bool,
 }
 
 impl TestServer {
@@ -36,12 +47,32 @@ impl TestServer {
 
     /// On this database, by another way to it.
     pub async fn connected_through(database: &Arc<TestDatabase>, database_url: String) -> Self {
-        let (process, address) = start(&database_url, "127.0.0.1:0").await;
+        Self::start_with(database, database_url, Options::default()).await
+    }
+
+    /// On this database, sealing the audit log with these keys.
+    pub async fn sealing_with(database: &Arc<TestDatabase>, keys: &str) -> Self {
+        let options = Options {
+            environment: vec![("BURGEE_AUDIT_KEY".to_owned(), keys.to_owned())],
+            ..Options::default()
+        };
+        let url = database.url().to_owned();
+        Self::start_with(database, url, options).await
+    }
+
+    /// On this database, by this way to it, with these options.
+    pub async fn start_with(
+        database: &Arc<TestDatabase>,
+        database_url: String,
+        options: Options,
+    ) -> Self {
+        let (process, address) = start(&database_url, "127.0.0.1:0", &options).await;
         let token = database.admin_token().await;
         Self {
             process,
             database: Arc::clone(database),
             database_url,
+            options,
             admin: Caller::new(&address, &token),
             address,
         }
@@ -71,6 +102,12 @@ impl TestServer {
         Caller::new(&self.address, credential)
     }
 
+    /// All that it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
     /// kill −9.
     pub fn kill9(&mut self) {
         self.process.kill9();
@@ -80,7 +117,7 @@ impl TestServer {
     /// [`TestServer::stop`].
     pub async fn start_again(&mut self) {
         let listen = self.address.trim_start_matches("http://").to_owned();
-        let (process, address) = start(&self.database_url, &listen).await;
+        let (process, address) = start(&self.database_url, &listen, &self.options).await;
         assert_eq!(address, self.address);
         self.process = process;
     }
@@ -96,14 +133,13 @@ impl TestServer {
     }
 }
 
-async fn start(database_url: &str, listen: &str) -> (Running, String) {
-    let arguments = ["serve", "--migrate", "--listen", listen];
-    let environment = [("BURGEE_DATABASE_URL".to_owned(), database_url.to_owned())];
-    let mut process = Running::start(
-        &built("burgee-server"),
-        &arguments.map(str::to_owned),
-        &environment,
-    );
+async fn start(database_url: &str, listen: &str, options: &Options) -> (Running, String) {
+    let migrate = (!options.migrated).then_some("--migrate");
+    let arguments = ["serve", "--listen", listen].into_iter().chain(migrate);
+    let arguments: Vec<String> = arguments.map(str::to_owned).collect();
+    let mut environment = options.environment.clone();
+    environment.push(("BURGEE_DATABASE_URL".to_owned(), database_url.to_owned()));
+    let mut process = Running::start(&built("burgee-server"), &arguments, &environment);
     let line = process.line_with(READY).await;
     let address = line.split_once(READY).unwrap().1.trim().to_owned();
     (process, address)

@@ -68,6 +68,13 @@ async fn each_change_is_told_once_with_what_it_was_and_became() {
     assert_eq!(entry.resource, production.flag_name("banner"));
     assert_eq!(entry.reason, "=launch");
     assert_eq!(entry.environment, production.uid);
+    assert_eq!(entry.address, "127.0.0.1");
+    assert!(
+        entry.user_agent.starts_with("tonic/"),
+        "{}",
+        entry.user_agent
+    );
+    assert_eq!(entry.denied, 0);
     let enabled = |value: &Option<prost_types::Value>| {
         matches!(value.as_ref().unwrap().kind, Some(Kind::BoolValue(true)))
     };

@@ -20,7 +20,7 @@ const ROWS: i64 = 200;
 const PART_MAX: usize = 1 << 20;
 
 /// The columns of comma-separated values.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 18] = [
     "id",
     "create_time",
     "actor",
@@ -35,6 +35,10 @@ const COLUMNS: [&str; 14] = [
     "before",
     "after",
     "detail",
+    "address",
+    "user_agent",
+    "denied",
+    "erased",
 ];
 
 struct Export {
@@ -138,6 +142,10 @@ fn fields(row: &Row) -> Result<[String; COLUMNS.len()], Error> {
         json(&row.before),
         json(&row.after),
         json(&row.detail),
+        entry.address,
+        entry.user_agent,
+        entry.denied.to_string(),
+        entry.erased.join(" "),
     ])
 }
 
@@ -182,6 +190,9 @@ mod tests {
         fields[0] = "1".to_owned();
         fields[7] = "say \"hi\",\nthen leave".to_owned();
         let line = String::from_utf8(record(fields).unwrap()).unwrap();
-        assert_eq!(line, "1,,,,,,,\"say \"\"hi\"\",\nthen leave\",,,,,,\r\n");
+        assert_eq!(
+            line,
+            "1,,,,,,,\"say \"\"hi\"\",\nthen leave\",,,,,,,,,,\r\n"
+        );
     }
 }

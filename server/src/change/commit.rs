@@ -142,6 +142,7 @@ impl Change {
         let project = self.project;
         let actor = self.actor().to_owned();
         let method = self.authorized.method();
+        let origin = self.authorized.origin().clone();
         let (request_id, reason) = (self.common.request_id.clone(), self.common.reason.clone());
         let kept = sqlx::query_file!(
             "src/change/commit.sql",
@@ -223,6 +224,8 @@ impl Change {
                 .iter()
                 .map(|row| row.body.clone())
                 .collect::<Vec<_>>(),
+            origin.address_text(),
+            origin.user_agent,
         )
         .execute(self.connection())
         .await?;

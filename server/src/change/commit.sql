@@ -39,9 +39,10 @@ change_set as (
 ),
 audit as (
     insert into audit_entries (organization_id, project_id, environment_id, change_set_id, actor,
-                               method, request_id, resource, part, reason, before, after, detail)
+                               method, request_id, resource, part, reason, before, after, detail,
+                               address, user_agent)
     select $12, $13, a.environment_id, $11, $15, $17, $18, a.resource, a.part, $19,
-           a.before::json, a.after::json, a.detail::json
+           a.before::json, a.after::json, a.detail::json, $37, $38
     from unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[])
         as a(environment_id, resource, part, before, after, detail)
 ),

@@ -1,0 +1,141 @@
+//! `burgee-server audit erase`: blanks what the log holds of a person, or of any other actor.
+//! That something was done, and when, stays; the seals stay whole; and the erasure is told by
+//! entries of its own.
+
+use std::fmt;
+
+use sqlx::PgConnection;
+
+use crate::error::Error;
+
+/// How entries that tell of an erasure say what was done.
+pub const METHOD: &str = "audit-erase";
+/// How many entries one transaction blanks, and one entry tells of.
+const ROWS_MAX: i64 = 500;
+/// What an entry holds of whoever did it.
+const BY: [&str; 3] = ["reason", "address", "user_agent"];
+/// What an entry holds of whom it was done to.
+const ABOUT: [&str; 4] = ["before", "after", "detail", "reason"];
+
+/// Whose data, and why.
+#[derive(Debug, Clone)]
+pub struct Erasure {
+    /// The key of the organization.
+    pub organization: String,
+    /// What history calls them, such as `members/{uid}`.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Entries by the subject.
+    pub by: usize,
+    /// Entries about the subject.
+    pub about: usize,
+    /// Entries that hold data still, because they are not sealed yet.
+    pub waiting: usize,
+}
+
+impl fmt::Display for Erased {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (by, about) = (self.by, self.about);
+        write!(
+            formatter,
+            "was blanked in {by} entries by it and {about} about it"
+        )?;
+        match self.waiting {
+            0 => Ok(()),
+            waiting => write!(
+                formatter,
+                "; {waiting} more are not sealed yet: run this again once a server has sealed them"
+            ),
+        }
+    }
+}
+
+/// Blanks all that is sealed. Needs the right to call `audit_erase`, which the migration role
+/// has.
+///
+/// # Errors
+/// [`Error::NotFound`] for the organization; those of the database. What was blanked stays so.
+pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<Erased, Error> {
+    let organization = sqlx::query_scalar!(
+        "select id from organizations where key = $1",
+        erasure.organization
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or_else(|| Error::not_found(format!("organizations/{}", erasure.organization)))?;
+    let mut erased = Erased::default();
+    loop {
+        let held = held(connection, organization, &erasure.subject).await?;
+        let ids = |about: bool| -> Vec<i64> {
+            let held = held.iter().filter(|entry| entry.sealed);
+            let held = held.filter(|entry| if about { entry.about } else { entry.by });
+            held.map(|entry| entry.id).collect()
+        };
+        let (by, about) = (ids(false), ids(true));
+        if by.is_empty() && about.is_empty() {
+            erased.waiting = held.len();
+            return Ok(erased);
+        }
+        erased.by += by.len();
+        erased.about += about.len();
+        for (entries, parts) in [(by, BY.as_slice()), (about, &ABOUT)] {
+            if entries.is_empty() {
+                continue;
+            }
+            let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+            sqlx::query!(
+                "select audit_erase($1, $2, $3, $4, $5)",
+                organization,
+                erasure.subject,
+                erasure.reason,
+                &parts,
+                &entries,
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
+    }
+}
+
+/// An entry that holds something of the subject.
+struct Held {
+    id: i64,
+    by: bool,
+    about: bool,
+    sealed: bool,
+}
+
+/// Some of these entries, the sealed ones first.
+async fn held(
+    connection: &mut PgConnection,
+    organization: uuid::Uuid,
+    subject: &str,
+) -> Result<Vec<Held>, Error> {
+    let held = sqlx::query_as!(
+        Held,
+        r#"select id, by as "by!", about as "about!", sealed as "sealed!"
+           from (
+               select e.id,
+                      e.actor = $2 and (e.reason, e.address, e.user_agent) <> ('', '', '') as by,
+                      (e.resource = $2 or starts_with(e.resource, $2 || '/'))
+                      and (e.reason <> '' or e.before is not null or e.after is not null
+                           or e.detail is not null) as about,
+                      exists (select from audit_seals s where s.audit_id = e.id) as sealed
+               from audit_entries e
+               where e.organization_id = $1 and e.method <> $3
+           ) as entries
+           where by or about
+           order by sealed desc, id limit $4"#,
+        organization,
+        subject,
+        METHOD,
+        ROWS_MAX,
+    );
+    Ok(held.fetch_all(connection).await?)
+}
