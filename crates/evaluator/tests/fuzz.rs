@@ -18,8 +18,11 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
+use burgee_evaluator::pattern::{PATTERN_BYTES_MAX, normalise};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use targets::generate::Generator;
 
 type Target = fn(&[u8]);
 
@@ -56,9 +59,8 @@ fn each_target_holds_for_its_seeds() {
     }
 }
 
-/// Bytes for a target whose first byte says how to take the others.
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-    vec(any::<u8>(), 0..600)
+    vec(any::<u8>(), 0..2000)
 }
 
 /// A line, and up to four others.
@@ -67,9 +69,12 @@ fn lines(line: &'static str) -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    // Each is quick, and meets few of all the things that can meet.
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
     #[test]
-    fn items_are_evaluated_and_explained_alike(bytes in any_bytes()) {
-        targets::items(&bytes);
+    fn items_are_evaluated_as_the_model_does(how in 3..8_u8, bytes in any_bytes()) {
+        targets::items(&[vec![how], bytes].concat());
     }
 
     #[test]
@@ -90,8 +95,17 @@ proptest! {
     }
 
     #[test]
+    fn patterns_of_the_grammar_find_what_they_find_in_regex(bytes in any_bytes()) {
+        let mut generator = Generator::sound(&bytes);
+        let (pattern, haystack) = (generator.pattern(), generator.haystack());
+        prop_assume!(pattern.len() <= PATTERN_BYTES_MAX);
+        prop_assert!(normalise(&pattern).is_ok(), "{} {:?}", pattern, normalise(&pattern));
+        targets::patterns(format!("{pattern}\n{haystack}").as_bytes());
+    }
+
+    #[test]
     fn times_are_those_of_time(
-        lines in lines("[0-9]{4}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,5})?([zZ]|[+-][0-2][0-9]:[0-6][0-9])|-?[0-9]{1,12}([.][0-9]{1,4})?"),
+        lines in lines("(2000-02-2[89]|2000-03-01|[0-9]{4}-[01][0-9]-[0-3][0-9])[Tt][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.][0-9]{0,5})?([zZ]|[+-][0-2][0-9]:[0-6][0-9])|-?95[0-9]{1,8}([.][0-9]{1,4})?"),
     ) {
         targets::times(lines.as_bytes());
     }

@@ -60,7 +60,7 @@ fn is_inside_stored(address: Option<IpAddr>, stored: &str) -> bool {
 
 /// A block. The crate also reads leading zeros in IPv4 and in prefixes, and a
 /// `::` that stands for no group at all.
-fn parse(line: &str) -> Option<IpNet> {
+pub(super) fn parse(line: &str) -> Option<IpNet> {
     let (address, prefix) = line.split_once('/')?;
     let (before, last) = address.rsplit_once(':').unwrap_or(("", address));
     let is_ipv4 = last.contains('.');
@@ -79,7 +79,7 @@ fn parse(line: &str) -> Option<IpNet> {
 }
 
 /// An address, read by the same crate. One that is mapped counts as IPv4.
-fn parse_address(text: &str) -> Option<IpAddr> {
+pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
     let block = parse(&format!("{text}/0"))?;
     Some(block.addr().to_canonical())
 }

@@ -46,15 +46,21 @@ pub fn contexts(bytes: &[u8]) {
 
 /// What a context says, by name: one value, or the elements of a list.
 #[derive(Default)]
-struct Flattened {
+pub(super) struct Flattened {
+    /// None, or one element.
+    targeting_key: Vec<Value>,
     attributes: BTreeMap<String, Vec<Value>>,
     lists: Vec<String>,
     is_too_deep: bool,
 }
 
 impl Flattened {
-    fn new(message: &EvaluationContext) -> Self {
+    pub(super) fn new(message: &EvaluationContext) -> Self {
         let mut flattened = Self::default();
+        if !message.targeting_key.is_empty() {
+            let key = Kind::StringValue(message.targeting_key.clone());
+            flattened.targeting_key.push(key.into());
+        }
         if let Some(attributes) = &message.attributes {
             flattened.add_fields("", &attributes.fields, 1);
         }
@@ -87,6 +93,21 @@ impl Flattened {
                 _ => {}
             }
         }
+    }
+
+    /// The targeting key, if there is one.
+    pub(super) fn targeting_key(&self) -> Option<&[Value]> {
+        Some(&*self.targeting_key).filter(|key| !key.is_empty())
+    }
+
+    /// What a name reads, and whether that is a list.
+    pub(super) fn attribute(&self, name: &str) -> Option<(&[Value], bool)> {
+        let targeting_key = self.targeting_key().filter(|_| name == "targetingKey");
+        if let Some(key) = targeting_key {
+            return Some((key, false));
+        }
+        let elements = self.attributes.get(name)?;
+        Some((elements, self.lists.iter().any(|list| list == name)))
     }
 
     /// A limit that is exceeded.

@@ -13,6 +13,8 @@ use prost::Message;
 use prost_types::value::Kind;
 
 use super::builders::{asks, in_segment, item, state};
+use super::contexts::Flattened;
+use super::evaluation_model::Model;
 use super::explained::doubt;
 use super::generate::Generator;
 
@@ -47,10 +49,9 @@ pub fn items(bytes: &[u8]) {
     let ruleset = Ruleset::compile(&state);
     let again = ruleset.recompile(&state);
     assert_eq!(again.changed_since(&ruleset), []);
+    let model = Model::new(&state);
     for context in &contexts {
-        if let Ok(context) = Context::new(context) {
-            check_ruleset(&ruleset, &context);
-        }
+        check_ruleset(&ruleset, &model, context);
     }
     for item in &items {
         check_admission(item);
@@ -97,24 +98,26 @@ fn made(mut generator: Generator<'_>) -> (Vec<Arc<Item>>, Vec<EvaluationContext>
 }
 
 /// What holds for every flag of a ruleset and every context.
-pub(super) fn check_ruleset(ruleset: &Ruleset, context: &Context) {
+fn check_ruleset(ruleset: &Ruleset, model: &Model, context: &EvaluationContext) {
+    let flattened = Flattened::new(context);
+    let Ok(context) = &Context::new(context) else {
+        return;
+    };
     for key in ruleset.flag_keys() {
         for wanted in WANTED {
             let evaluated = ruleset.evaluate(key, context, wanted);
             assert_eq!(evaluated, ruleset.evaluate(key, context, wanted));
             check_evaluated(&evaluated, wanted);
-            let is_understood = ruleset.problem(key).is_none();
-            assert_eq!(
-                evaluated.error_code == ErrorCode::ParseError,
-                !is_understood
-            );
+            let is_parse_error = evaluated.error_code == ErrorCode::ParseError;
+            assert_eq!(is_parse_error, ruleset.problem(key).is_some());
+            let message = evaluated.to_message(POSITION);
+            let modelled = model.evaluate(key, &flattened, wanted, POSITION);
+            // What Debug prints tells −0 from 0.
+            assert_eq!(format!("{message:?}"), format!("{modelled:?}"));
             let explained = ruleset.explain(key, context, wanted, POSITION);
-            assert_eq!(
-                explained.evaluation.as_ref(),
-                Some(&evaluated.to_message(POSITION))
-            );
+            assert_eq!(explained.evaluation.as_ref(), Some(&message));
             if !explained.truncated {
-                assert_eq!(doubt(&explained, &evaluated.to_message(POSITION)), None);
+                assert_eq!(doubt(&explained, &message), None);
             }
         }
     }

@@ -16,7 +16,9 @@
 
 mod addresses;
 mod asking;
+mod clause_model;
 mod contexts;
+mod evaluation_model;
 mod items;
 mod patterns;
 mod receiver_model;

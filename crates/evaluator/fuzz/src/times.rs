@@ -60,7 +60,7 @@ fn milliseconds(line: &str) -> Option<f64> {
     }
 }
 
-fn parse(text: &str) -> Option<i64> {
+pub(super) fn parse(text: &str) -> Option<i64> {
     let found = RFC_3339.captures(text)?;
     let number = |group| {
         found

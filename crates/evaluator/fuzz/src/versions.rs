@@ -41,7 +41,7 @@ pub fn versions(bytes: &[u8]) {
 
 /// SemVer 2.0, and what Burgee adds to it: a leading v, minor and patch that are
 /// missing, and no more than 15 digits.
-fn parse(text: &str) -> Option<Version> {
+pub(super) fn parse(text: &str) -> Option<Version> {
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
     let (core, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
     let missing = match core.matches('.').count() {

@@ -17,6 +17,8 @@ mod contexts;
 mod flags;
 #[path = "generate/items.rs"]
 mod items;
+#[path = "generate/patterns.rs"]
+mod patterns;
 
 use arbitrary::Unstructured;
 use prost_types::value::Kind;
@@ -47,8 +49,10 @@ const TEXTS: &[&str] = &[
     "a",
     "A",
     "pro",
+    "PRO",
     "Pro plan",
     "alice",
+    "ALICE",
     "é",
     "e\u{301}",
     "日本",

@@ -1,6 +1,7 @@
 //! Flags and segments.
 
-use burgee_evaluator::bucket::BUCKETS;
+use burgee_evaluator::bucket::{BUCKETS, bucket};
+use burgee_evaluator::pattern::normalise;
 use burgee_proto::types::v1::condition::Kind;
 use burgee_proto::types::v1::{
     AllOf, AnyOf, Clause, Condition, Flag, FlagType, Hash, MutualExclusion, NotOf, Operator,
@@ -14,16 +15,6 @@ use super::{ATTRIBUTES, FLAGS, Generator, KEYS, SALTS, SEGMENTS, VARIANTS};
 
 /// Beyond what a sound condition has, and what a compiler bears.
 const WILD_DEPTH_MAX: usize = 130;
-
-/// Patterns in normal form, as they are shipped.
-const PATTERNS: &[&str] = &[
-    "a",
-    "^[a-z]+$",
-    "(?:al|b)[^x]*",
-    "[0-9A-Za-z_]{2,3}",
-    "\\.",
-    "é|日",
-];
 
 /// What a flag may name.
 struct Names<'a> {
@@ -109,7 +100,7 @@ impl Generator<'_> {
         };
         Variant {
             key: if self.oddly() {
-                self.text()
+                self.one_of(VARIANTS)
             } else {
                 key.into()
             },
@@ -134,10 +125,11 @@ impl Generator<'_> {
         }
     }
 
-    /// Of flags before this one, so that there is no cycle; oddly of any.
+    /// Of flags before this one, so that there is no cycle; or of any, if
+    /// anything goes.
     fn prerequisites(&mut self, key: &str) -> Vec<Prerequisite> {
         let before = FLAGS.iter().take_while(|flag| **flag != key).count();
-        let known = match (before, self.oddly()) {
+        let known = match (before, self.wild && self.once_in(4)) {
             (_, true) => FLAGS,
             (0, false) => return Vec::new(),
             (_, false) => &FLAGS[..before],
@@ -164,7 +156,16 @@ impl Generator<'_> {
         if self.oddly() {
             return self.integer();
         }
-        i32::try_from(self.below(BUCKETS as usize + 1)).unwrap_or_default()
+        self.bound().try_into().unwrap_or_default()
+    }
+
+    /// 0 to 100000; mostly where somebody's bucket begins or ends.
+    fn bound(&mut self) -> usize {
+        if self.once_in(4) {
+            return self.below(BUCKETS as usize + 1);
+        }
+        let (salt, key) = (self.pick(SALTS), self.pick(KEYS));
+        bucket(Hash::Burgee, salt, key) as usize + self.below(2)
     }
 
     fn mutual_exclusion(&mut self) -> MutualExclusion {
@@ -240,7 +241,7 @@ impl Generator<'_> {
         if self.oddly() {
             return self.some(4, Self::integer);
         }
-        let mut cuts = self.some(3, |it| it.below(BUCKETS as usize + 1));
+        let mut cuts = self.some(3, Self::bound);
         cuts.push(BUCKETS as usize);
         cuts.sort_unstable();
         let mut start = 0;
@@ -298,7 +299,7 @@ impl Generator<'_> {
     fn clause(&mut self) -> Clause {
         let operator = self.variant_of_enum(1, Operator::InCidr as i32);
         let values = if operator == Operator::Matches as i32 {
-            self.some(2, Self::pattern)
+            self.some(2, Self::shipped_pattern)
         } else {
             self.some(4, |it| if it.oddly() { it.value(1) } else { it.scalar() })
         };
@@ -306,15 +307,17 @@ impl Generator<'_> {
             attribute: self.attribute(),
             operator,
             values,
-            ignore_case: self.once_in(4),
+            ignore_case: self.once_in(2),
         }
     }
 
-    fn pattern(&mut self) -> Value {
+    /// A pattern as it is shipped.
+    fn shipped_pattern(&mut self) -> Value {
         if self.oddly() {
             return self.value(1);
         }
-        ValueKind::StringValue(self.pick(PATTERNS).to_owned()).into()
+        let pattern = normalise(&self.pattern()).unwrap_or_default();
+        ValueKind::StringValue(pattern).into()
     }
 }
 
