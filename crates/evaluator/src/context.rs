@@ -98,6 +98,7 @@ impl Context {
     }
 
     /// What a name reads: absent, or a value.
+    #[inline]
     pub(crate) fn get(&self, name: &Name) -> Option<&Attribute> {
         match name {
             Name::TargetingKey => self.targeting_key.as_ref(),

@@ -35,7 +35,7 @@ impl Texts {
     pub(crate) fn contains(&self, text: &str) -> bool {
         match self {
             Self::Few(texts) => texts.iter().any(|known| **known == *text),
-            Self::Many(texts) => texts.contains(text),
+            Self::Many(texts) => is_among(texts, text),
         }
     }
 
@@ -62,6 +62,12 @@ impl FromIterator<Box<str>> for Texts {
             Self::Many(texts.into_iter().collect())
         }
     }
+}
+
+// Apart, so that comparing a few is small enough to be inlined.
+#[inline(never)]
+fn is_among(texts: &HashSet<Box<str>, RandomState>, text: &str) -> bool {
+    texts.contains(text)
 }
 
 #[cfg(test)]

@@ -52,13 +52,24 @@ impl Equals {
         match element {
             Scalar::Boolean(true) => self.is_true,
             Scalar::Boolean(false) => self.is_false,
-            Scalar::Number { value, .. } => {
-                let value = without_minus_zero(*value);
-                let found = self.numbers.binary_search_by(|it| it.total_cmp(&value));
-                found.is_ok()
-            }
-            Scalar::Text(text) => self.texts.contains(&fold(text, self.ignore_case)),
+            Scalar::Number { value, .. } => self.holds_number(*value),
+            Scalar::Text(text) if self.ignore_case => self.holds_folded(text),
+            Scalar::Text(text) => self.texts.contains(text),
         }
+    }
+
+    // Apart, like the next one, so that comparing texts is small enough to be
+    // inlined where conditions are asked: a sixth of what five rules cost.
+    #[inline(never)]
+    fn holds_number(&self, value: f64) -> bool {
+        let value = without_minus_zero(value);
+        let found = self.numbers.binary_search_by(|it| it.total_cmp(&value));
+        found.is_ok()
+    }
+
+    #[inline(never)]
+    fn holds_folded(&self, text: &str) -> bool {
+        self.texts.contains(&fold(text, true))
     }
 }
 
