@@ -3,7 +3,7 @@
 //! items, heads, history, audit, outbox and the answer together.
 //!
 //! ```text
-//! run ─ queue ─ begin: lock ─ replay? ─ Mutation::apply ─ ship ─ write ─ commit ─ nudge
+//! run ─ replay? ─ queue ─ begin: lock ─ Mutation::apply ─ ship ─ write ─ commit ─ nudge
 //! ```
 
 pub mod commit;

@@ -229,7 +229,8 @@ impl Change {
         )
         .execute(self.connection())
         .await?;
-        // Another request, of another environment, came first with the same id.
+        // Another request came first with the same id: the same one, whose answer is this
+        // one's, or another.
         if kept.rows_affected() < records {
             return Err(Error::RequestIdReused);
         }

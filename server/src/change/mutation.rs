@@ -178,7 +178,13 @@ enum Prepared<R> {
     Ready(Box<Change>, R, Turn),
 }
 
-/// Everything up to the commit.
+/// Everything up to the commit, or the answer that was given under the same
+/// request id before.
+///
+/// That is asked before anything is waited for, and again if the attempt fails:
+/// of two equal requests at once, the second may find that the first has won
+/// only by what stands in its way, at the latest the record of the first. So
+/// nobody asks it under a lock.
 async fn prepare<M: Mutation>(
     app: App,
     authorized: Authorized,
@@ -187,37 +193,60 @@ async fn prepare<M: Mutation>(
     let common = message.common();
     check_common(&common)?;
     let scope = message.scope()?;
+    let keep = !common.request_id.is_empty() && !common.validate_only;
+    if !keep {
+        return attempt(app, authorized, message, scope, None).await;
+    }
+    let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
+    let answered = || answered::<M>(&app, &authorized, &common.request_id, &body_hash);
+    if let Some(response) = within(START_TIMEOUT, answered()).await? {
+        return Ok(Prepared::Done(response));
+    }
+    let record = Some(body_hash.clone());
+    let attempted = attempt(app.clone(), authorized.clone(), message, scope, record).await;
+    match attempted {
+        Err(refused) if !matches!(refused, Error::Unavailable { .. } | Error::Internal(_)) => {
+            let answer = answered().await?;
+            answer.map(Prepared::Done).ok_or(refused)
+        }
+        other => other,
+    }
+}
+
+/// The answer that was given under a request id before.
+async fn answered<M: Mutation>(
+    app: &App,
+    authorized: &Authorized,
+    request_id: &str,
+    body_hash: &[u8],
+) -> Result<Option<M::Response>, Error> {
+    let mut connection = app.pools.read.acquire().await?;
+    let kept = commit::replay(&mut connection, authorized, request_id, body_hash).await?;
+    let response = kept.map(|response| M::Response::decode(response.as_slice()));
+    Ok(response.transpose()?)
+}
+
+/// Locks, applies, ships and writes. `record` is the hash of a request whose
+/// answer is kept.
+async fn attempt<M: Mutation>(
+    app: App,
+    authorized: Authorized,
+    message: &M,
+    scope: Scope,
+    record: Option<Vec<u8>>,
+) -> Result<Prepared<M::Response>, Error> {
+    let organization = authorized.organization();
     let start = async {
         scope.check_access(&app, &authorized).await?;
-        let turns = scope.turns(&app, authorized.organization()).await?;
+        let turns = scope.turns(&app, organization).await?;
         let turn = app.queues.wait(&turns).await?;
         Ok::<_, Error>((turn, app.begin().await?))
     };
     let (turn, mut transaction) = within(START_TIMEOUT, start).await?;
+    let common = message.common();
     let validate_only = common.validate_only;
-    let keep = !common.request_id.is_empty() && !validate_only;
-    let body_hash = Sha256::digest(message.encode_to_vec()).to_vec();
-
-    let locked = match scope
-        .lock(&mut transaction, authorized.organization())
-        .await
-    {
-        // What the first request deleted is not there to be locked.
-        Err(missing @ Error::NotFound { .. }) => Err(missing),
-        other => Ok(other?),
-    };
-    if keep
-        && let Some(response) = commit::replay(
-            &mut transaction,
-            &authorized,
-            &common.request_id,
-            &body_hash,
-        )
-        .await?
-    {
-        return Ok(Prepared::Done(M::Response::decode(response.as_slice())?));
-    }
-    let mut change = Box::new(Change::new(app, transaction, authorized, common, locked?));
+    let locked = scope.lock(&mut transaction, organization).await?;
+    let mut change = Box::new(Change::new(app, transaction, authorized, common, locked));
     let mut response = message.apply(&mut change).await?;
     let shipment = change.ship().await?;
     if validate_only {
@@ -227,7 +256,7 @@ async fn prepare<M: Mutation>(
     }
     let positions = change.positions(&shipment);
     M::conclude(&mut response, Outcome::Positions(positions));
-    let record = keep.then(|| {
+    let record = record.map(|body_hash| {
         let mut kept = response.clone();
         M::conceal(&mut kept);
         Record {
