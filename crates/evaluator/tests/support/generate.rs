@@ -71,6 +71,7 @@ const TEXTS: &[&str] = &[
     "[a-z]+",
     "^(?:a|[^b])*$",
 ];
+const OFTEN: &[&str] = &["pro", "PRO", "alice", "Pro plan"];
 const NUMBERS: &[f64] = &[
     0.0,
     1.0,
@@ -147,10 +148,13 @@ impl<'a> Generator<'a> {
         self.bytes.arbitrary().unwrap_or_default()
     }
 
-    /// Any text, mostly one that means something to an operator.
+    /// Any text, mostly one that means something to an operator, and often one
+    /// that is met elsewhere.
     pub(crate) fn text(&mut self) -> String {
-        if !self.once_in(4) {
-            return self.pick(TEXTS).to_owned();
+        match self.below(4) {
+            0 | 1 => return self.pick(TEXTS).to_owned(),
+            2 => return self.pick(OFTEN).to_owned(),
+            _ => {}
         }
         let characters = self.some(8, |it| it.bytes.arbitrary().unwrap_or('0'));
         characters.into_iter().collect()

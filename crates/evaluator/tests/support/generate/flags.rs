@@ -77,7 +77,11 @@ impl Generator<'_> {
         self.one_of(KEYS)
     }
 
+    /// Often the first, so that conditions and contexts meet.
     fn attribute(&mut self) -> String {
+        if self.once_in(3) {
+            return ATTRIBUTES[0].to_owned();
+        }
         self.one_of(ATTRIBUTES)
     }
 
