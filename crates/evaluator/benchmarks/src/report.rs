@@ -73,7 +73,11 @@ pub fn print(folder: &Path) -> io::Result<()> {
 fn row(case: Case, times: [Option<f64>; 3], counts: [Option<u64>; 3]) -> String {
     let [ours, yggdrasil, eppo] = times;
     let ratio = ours.zip(yggdrasil).map(|(ours, theirs)| ours / theirs);
-    let rounded = |ratio: Option<f64>| ratio.map_or(String::new(), |it| format!("{it:.2}"));
+    let rounded = |ratio: Option<f64>| match ratio {
+        None => String::new(),
+        Some(ratio) if ratio < 0.01 => format!("{ratio:.4}"),
+        Some(ratio) => format!("{ratio:.2}"),
+    };
     let counts = counts.map(|count| count.map_or("–".to_owned(), |count| count.to_string()));
     let [ours, yggdrasil, eppo] = [ours, yggdrasil, eppo].map(time);
     let aim = match case.aim() {
