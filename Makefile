@@ -49,6 +49,7 @@ lint: layers ## Check format, lints, and who depends on whom
 	cargo fmt --all --check
 	cargo fmt --manifest-path $(FUZZ) --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo fmt --manifest-path crates/evaluator/benchmarks/Cargo.toml --check
 	cargo check --all-targets $(BENCHMARKS)
 	cargo clippy --manifest-path $(FUZZ) --target-dir target --no-default-features -- --deny warnings
 
