@@ -11,6 +11,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::names::SubjectName;
 
 pub use grants::{Grants, Place};
 pub use methods::{Level, METHODS, Rule, rule};
@@ -25,10 +26,21 @@ pub struct Principal {
     pub organization: Uuid,
     /// What history calls it, such as `serviceAccounts/admin`.
     pub actor: String,
-    /// The key of the service account. Empty: the server itself.
-    pub account: String,
+    /// Whose roles they are. None: the server's own.
+    pub subject: Option<SubjectName>,
+    /// The session, if it is a person who is signed in.
+    pub session: Option<Session>,
     /// What it may do, and where.
     pub grants: Grants,
+}
+
+/// A person who is signed in.
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    /// The session's uid.
+    pub id: Uuid,
+    /// The person's uid, which is the same in each of their organizations.
+    pub person: Uuid,
 }
 
 /// What the authentication layer found out about a call.
@@ -60,6 +72,15 @@ impl Authorized {
         &self.caller.principal
     }
 
+    /// The session of the person who calls.
+    ///
+    /// # Errors
+    /// [`Error::CredentialInvalid`] for whoever has another credential.
+    pub fn session(&self) -> Result<Session, Error> {
+        let session = self.caller.principal.session;
+        session.ok_or(Error::CredentialInvalid)
+    }
+
     /// The organization that everything the call names belongs to.
     #[must_use]
     pub fn organization(&self) -> Uuid {
@@ -70,6 +91,13 @@ impl Authorized {
     #[must_use]
     pub fn method(&self) -> &'static str {
         self.caller.method
+    }
+
+    /// The same, for whoever calls from there.
+    #[must_use]
+    pub fn calling_from(mut self, origin: Origin) -> Self {
+        self.caller.origin = origin;
+        self
     }
 
     /// From where.
@@ -154,15 +182,17 @@ pub fn authorize<T>(request: &tonic::Request<T>) -> Result<Authorized, Error> {
     Ok(authorized)
 }
 
-/// Proof for what the server itself does at start, in the name of `actor`.
+/// Proof for what the server itself does in the name of `actor`, who has no credential (yet):
+/// at start, and for whoever accepts an invitation.
 #[must_use]
-pub fn authorize_start_up(organization: Uuid, actor: &str, method: &'static str) -> Authorized {
+pub fn vouch(organization: Uuid, actor: &str, method: &'static str) -> Authorized {
     Authorized {
         caller: Caller {
             principal: Arc::new(Principal {
                 organization,
                 actor: actor.to_owned(),
-                account: String::new(),
+                subject: None,
+                session: None,
                 grants: Grants::everything(),
             }),
             method,

@@ -14,6 +14,7 @@ use crate::config::Database;
 use crate::descriptors::Descriptors;
 use crate::error::Error;
 use crate::failure::Failure;
+use crate::passwords::Passwords;
 
 /// How long a start waits for the database.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -59,6 +60,8 @@ pub struct App {
     /// Whether this is `burgee-server dev`: credentials made here are marked, and
     /// marked ones are honoured here alone.
     pub dev: bool,
+    /// Hashes passwords, a few at a time.
+    pub passwords: Passwords,
     /// Told after each local commit, so that the feed need not wait for Postgres.
     pub committed: watch::Sender<()>,
 }
@@ -90,6 +93,7 @@ impl App {
             descriptors: Descriptors::load()?,
             queues: Arc::default(),
             dev,
+            passwords: Passwords::default(),
             committed: watch::Sender::new(()),
         })
     }

@@ -4,10 +4,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`service`], [`list_audit_entries`], [`export_audit_entries`] | reading them |
+//! | [`append`] | entries of what no change tells of: signing in |
 //! | [`sealer`], [`keys`] | sealing them, behind those who write |
 //! | [`verify`] | finding the first that is not as it was sealed |
 //! | [`erase`] | blanking a person's data, without breaking a seal |
 
+pub mod append;
 pub mod erase;
 pub mod export_audit_entries;
 pub mod keys;

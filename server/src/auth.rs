@@ -1,13 +1,18 @@
 //! Who is calling: the layer in front of every gRPC service.
 //!
-//! For methods that take a permission it finds the caller's token and puts a
-//! [`Caller`] into the request's extensions, from which alone
+//! For methods that take a permission it finds whose token or session the
+//! caller has, and puts a [`Caller`] into the request's extensions, from which alone
 //! [`crate::access::authorize`] makes a proof. Data-plane methods pass: the hub
 //! checks their keys. A method without a row in [`crate::access::METHODS`] does
 //! not reach a handler.
 
+mod accept_invitation;
 mod cache;
+mod own_sessions;
 pub mod service;
+mod sessions;
+mod sign_in;
+mod signed_in;
 mod tokens;
 mod uses;
 
@@ -35,7 +40,7 @@ pub async fn authenticate(
     next: Next,
 ) -> Response {
     match recognise(&tokens, request.uri().path(), request.headers()).await {
-        Ok(Some((principal, method, rule))) => {
+        Ok(Recognised::Known(principal, method, rule)) => {
             let caller = Caller {
                 principal,
                 method,
@@ -45,31 +50,45 @@ pub async fn authenticate(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Ok(None) => next.run(request).await,
+        Ok(Recognised::Unproven) => {
+            let origin = Origin::of(&request);
+            request.extensions_mut().insert(origin);
+            next.run(request).await
+        }
+        Ok(Recognised::NotOurs) => next.run(request).await,
         Err(status) => status.into_http(),
     }
 }
 
-/// Who calls which method. None: somebody whom it is not ours to know.
-async fn recognise(
-    tokens: &Tokens,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<Option<(Arc<Principal>, &'static str, Rule)>, Status> {
+/// Who calls.
+enum Recognised {
+    /// Somebody whom it is not ours to know.
+    NotOurs,
+    /// Somebody who says in the request who they are. The handler gets their [`Origin`].
+    Unproven,
+    /// Somebody whose credential is good, who calls this method.
+    Known(Arc<Principal>, &'static str, Rule),
+}
+
+async fn recognise(tokens: &Tokens, path: &str, headers: &HeaderMap) -> Result<Recognised, Status> {
     let Some((method, rule)) = access::rule(path) else {
         return Err(Status::unimplemented(format!("there is no method {path}")));
     };
     match rule {
-        Rule::Public | Rule::DataPlane => Ok(None),
-        Rule::Known | Rule::Permission(..) => {
-            let hash = token_hash(headers)?;
-            Ok(Some((tokens.principal(&hash).await?, method, rule)))
+        Rule::Public | Rule::DataPlane => Ok(Recognised::NotOurs),
+        Rule::Unproven => Ok(Recognised::Unproven),
+        Rule::Known | Rule::Session | Rule::Permission(..) => {
+            let principal = tokens.principal(presented(headers)?).await?;
+            if rule == Rule::Session && principal.session.is_none() {
+                return Err(Error::CredentialInvalid.into());
+            }
+            Ok(Recognised::Known(principal, method, rule))
         }
     }
 }
 
-/// The hash of the token that a request carries.
-fn token_hash(headers: &HeaderMap) -> Result<[u8; 32], Error> {
+/// The kind and the hash of the credential that a request carries.
+fn presented(headers: &HeaderMap) -> Result<(Kind, [u8; 32]), Error> {
     let token = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -78,7 +97,7 @@ fn token_hash(headers: &HeaderMap) -> Result<[u8; 32], Error> {
         .map(|(_, token)| token.trim())
         .ok_or(Error::CredentialMissing)?;
     match credential::parse(token) {
-        Ok(Kind::ServiceAccount) => Ok(credential::hash(token)),
+        Ok(kind @ (Kind::ServiceAccount | Kind::Session)) => Ok((kind, credential::hash(token))),
         Ok(_) => Err(Error::CredentialInvalid),
         Err(_) => Err(Error::CredentialMissing),
     }
@@ -93,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn a_well_formed_token_is_hashed_whole() {
-        let token = credential::generate(Kind::ServiceAccount, [7; 32]);
-        let hash = token_hash(&with(&format!("Bearer {}", token.expose()))).unwrap();
-        assert_eq!(hash, token.hash());
-        assert_eq!(
-            token_hash(&with(&format!("bearer {}", token.expose()))).unwrap(),
-            hash
-        );
+    fn a_well_formed_credential_is_hashed_whole() {
+        for kind in [Kind::ServiceAccount, Kind::Session] {
+            let secret = credential::generate(kind, [7; 32]);
+            for scheme in ["Bearer", "bearer"] {
+                let headers = with(&format!("{scheme} {}", secret.expose()));
+                assert_eq!(presented(&headers).unwrap(), (kind, secret.hash()));
+            }
+        }
     }
 
     #[test]
@@ -113,22 +132,22 @@ mod tests {
             with("Bearer"),
         ] {
             assert!(
-                matches!(token_hash(&headers), Err(Error::CredentialMissing)),
+                matches!(presented(&headers), Err(Error::CredentialMissing)),
                 "{headers:?}"
             );
         }
     }
 
     #[test]
-    fn a_key_of_the_data_plane_is_invalid_here() {
+    fn a_credential_for_something_else_is_invalid_here() {
         for kind in Kind::ALL
             .into_iter()
-            .filter(|kind| *kind != Kind::ServiceAccount)
+            .filter(|kind| !matches!(kind, Kind::ServiceAccount | Kind::Session))
         {
             let secret = credential::generate(kind, [7; 32]);
             let headers = with(&format!("Bearer {}", secret.expose()));
             assert!(
-                matches!(token_hash(&headers), Err(Error::CredentialInvalid)),
+                matches!(presented(&headers), Err(Error::CredentialInvalid)),
                 "{kind:?}"
             );
         }

@@ -1,5 +1,5 @@
 //! Takes away what has had its time: removed items, answers kept for retries,
-//! events that were delivered or that nobody waits for.
+//! events that were delivered or that nobody waits for, sessions and links that ended.
 
 use std::time::Duration;
 
@@ -49,6 +49,24 @@ pub async fn compact(pool: &PgPool) -> Result<(), Error> {
     }
     while delete_old_records(pool).await? == ROWS_MAX.cast_unsigned() {}
     while delete_old_events(pool).await? == ROWS_MAX.cast_unsigned() {}
+    delete_ended_sign_ins(pool).await
+}
+
+/// What let people in, a month after it ended, and failures that are forgiven after a day. The
+/// audit log tells of them still.
+async fn delete_ended_sign_ins(pool: &PgPool) -> Result<(), Error> {
+    sqlx::query!("delete from sessions where expires_at < now() - interval '30 days'")
+        .execute(pool)
+        .await?;
+    sqlx::query!("delete from invitations where expires_at < now() - interval '30 days'")
+        .execute(pool)
+        .await?;
+    sqlx::query!("delete from password_resets where expires_at < now() - interval '30 days'")
+        .execute(pool)
+        .await?;
+    sqlx::query!("delete from password_attempts where failed_at < now() - interval '1 day'")
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

@@ -31,6 +31,8 @@ pub enum Command {
     CreateOrganization(CreateOrganization),
     /// Make a token for the service account `admin` of an organization and print it, once
     CreateAdminToken(CreateAdminToken),
+    /// Print a link that makes somebody an owner, once, within 24 hours
+    CreateOwner(CreateOwner),
     /// Begin a new epoch, after the database was restored from a backup
     NewEpoch(Database),
     /// Look after the audit log
@@ -122,9 +124,34 @@ pub struct Serve {
     /// Bring the database's schema up to date first
     #[arg(long, env = "BURGEE_MIGRATE")]
     pub migrate: bool,
+    /// Where links lead to, if not to the address that is listened on: such as https://flags.example.com
+    #[arg(long, env = "BURGEE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
     /// The end of it.
     #[command(flatten)]
     pub shutdown: Shutdown,
+}
+
+/// `create-owner`.
+#[derive(Debug, Args)]
+pub struct CreateOwner {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
+    /// The person's e-mail address
+    #[arg(long, env = "BURGEE_OWNER_EMAIL")]
+    pub email: String,
+    /// The organization's key
+    #[arg(long, env = "BURGEE_ORGANIZATION", default_value = "default")]
+    pub organization: String,
+    /// Where the link leads to
+    #[arg(
+        long,
+        env = "BURGEE_PUBLIC_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:4000"
+    )]
+    pub public_url: String,
 }
 
 /// `dev`.

@@ -8,7 +8,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgPool};
 use uuid::Uuid;
 
-use crate::access::{BuiltIn, authorize_start_up};
+use crate::access::{BuiltIn, vouch};
 use crate::app::{self, App};
 use crate::change;
 use crate::config::Database;
@@ -302,7 +302,7 @@ pub async fn revoke_dev_keys(app: &App) -> Result<(), Error> {
             reason: "development keys end where development ends".to_owned(),
             ..RevokeApiKeyRequest::default()
         };
-        let authorized = authorize_start_up(key.organization_id, ACTOR, METHOD);
+        let authorized = vouch(key.organization_id, ACTOR, METHOD);
         change::perform(app, authorized, request).await?;
     }
     Ok(())

@@ -16,6 +16,7 @@ use crate::audit::keys::Keys;
 use crate::config::{Database, Dev};
 use crate::deployment;
 use crate::failure::Failure;
+use crate::first_owner;
 use crate::private_postgres::{Options, PrivatePostgres};
 use crate::serve::{Server, asked_to_end};
 use credentials::Credentials;
@@ -60,8 +61,11 @@ async fn serve(
     credentials.write(&options.data_dir)?;
 
     let audit_keys = Keys::read_or_make(&options.data_dir.join(AUDIT_KEYS))?;
+    let owner_link = first_owner::link(&app, organization).await?;
     let server = Server::on(listening, app, audit_keys, &options.shutdown);
-    print!("{}", printout::lines(server.local_addr(), &credentials));
+    let owner_link = owner_link.map(|link| link.url(&server.url()));
+    let lines = printout::lines(server.local_addr(), &credentials, owner_link.as_deref());
+    print!("{lines}");
     let mut lost = None;
     let stop = async {
         tokio::select! {

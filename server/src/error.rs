@@ -53,6 +53,11 @@ pub enum Error {
     CredentialMissing,
     /// A credential that is unknown, revoked or expired.
     CredentialInvalid,
+    /// A password or the secret of a link that proves nothing.
+    ProofInvalid {
+        /// What is wrong, and what to do: the same for all that may be wrong.
+        description: &'static str,
+    },
     /// The credential does not allow it.
     PermissionDenied {
         /// What it lacks.
@@ -95,6 +100,13 @@ pub enum Error {
         subject: String,
         /// What is wrong, and what to do.
         description: String,
+    },
+    /// Too much at once, or too often.
+    Exhausted {
+        /// What there is too much of.
+        description: String,
+        /// When it is worth repeating.
+        retry_after: Duration,
     },
     /// Nothing was changed; later it may work.
     Unavailable {
@@ -271,6 +283,12 @@ impl From<Error> for Status {
                     .to_owned(),
                 HashMap::new(),
             ),
+            Error::ProofInvalid { description } => (
+                Code::Unauthenticated,
+                ErrorReason::CredentialInvalid,
+                description.to_owned(),
+                HashMap::new(),
+            ),
             Error::PermissionDenied { permission } => (
                 Code::PermissionDenied,
                 ErrorReason::PermissionDenied,
@@ -333,6 +351,14 @@ impl From<Error> for Status {
                     ("maximum".to_owned(), maximum.to_string()),
                 ]);
                 (Code::FailedPrecondition, reason, description, metadata)
+            }
+            Error::Exhausted {
+                description,
+                retry_after,
+            } => {
+                details.set_retry_info(Some(retry_after));
+                let reason = ErrorReason::ResourceExhausted;
+                (Code::ResourceExhausted, reason, description, HashMap::new())
             }
             Error::Unavailable { reason, cause } => {
                 tracing::warn!(reason = reason_name(reason), cause, "unavailable");

@@ -7,10 +7,11 @@
 //! | [`auth`], [`access`] | who is calling, and may they |
 //! | [`change`] | the only door for writes |
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
-//! | [`members`], [`service_accounts`] | who may do what, and machines' accounts |
+//! | [`members`], [`service_accounts`] | people, machines' accounts, and who may do what |
+//! | [`passwords`], [`sessions`] | how people are known |
 //! | [`audit`] | who did what |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
-//! | [`deployment`] | migrations, the first organization, the epoch |
+//! | [`deployment`], [`first_owner`] | migrations, the epoch, the first organization and its owner |
 //! | [`dev`], [`private_postgres`] | trying Burgee out |
 //! | [`failure`] | why the process ends |
 
@@ -29,18 +30,21 @@ pub mod dev;
 pub mod environments;
 pub mod error;
 pub mod failure;
+pub mod first_owner;
 pub mod flags;
 pub mod grpc;
 pub mod http;
 pub mod members;
 pub mod names;
 pub mod page;
+pub mod passwords;
 pub mod private_postgres;
 pub mod projects;
 pub mod random;
 pub mod segments;
 pub mod serve;
 pub mod service_accounts;
+pub mod sessions;
 #[cfg(test)]
 mod soundness;
 pub mod stored;

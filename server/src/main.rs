@@ -8,12 +8,12 @@ use burgee_server::app::{self, App};
 use burgee_server::audit::erase::{self, Erasure};
 use burgee_server::audit::verify::{self, Expected};
 use burgee_server::config::{
-    Audit, Command, Config, CreateAdminToken, CreateOrganization, Database, EraseAudit, Serve,
-    VerifyAudit,
+    Audit, Command, Config, CreateAdminToken, CreateOrganization, CreateOwner, Database,
+    EraseAudit, Serve, VerifyAudit,
 };
 use burgee_server::failure::Failure;
 use burgee_server::serve::{Server, asked_to_end};
-use burgee_server::{deployment, dev};
+use burgee_server::{deployment, dev, first_owner};
 use clap::Parser as _;
 
 #[tokio::main]
@@ -39,6 +39,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(database) => deployment::migrate(&database).await,
         Command::CreateOrganization(options) => create_organization(&options).await,
         Command::CreateAdminToken(options) => create_admin_token(&options).await,
+        Command::CreateOwner(options) => create_owner(&options).await,
         Command::NewEpoch(database) => new_epoch(&database).await,
         Command::Audit(Audit::Verify(options)) => verify_audit(options).await,
         Command::Audit(Audit::Erase(options)) => erase_audit(options).await,
@@ -54,9 +55,17 @@ async fn serve(options: Serve) -> Result<(), Failure> {
     let keys = options.audit_keys.keys()?;
     let app = open(&options.database).await?;
     deployment::ensure_deployment(&app.pools.write).await?;
-    deployment::ensure_organization(&app.pools.write).await?;
+    let organization = deployment::ensure_organization(&app.pools.write).await?;
     deployment::revoke_dev_keys(&app).await?;
+    let owner_link = first_owner::link(&app, organization).await?;
     let server = Server::bind(app, keys, &options.listen, &options.shutdown).await?;
+    if let Some(link) = owner_link {
+        let public_url = options.public_url.unwrap_or_else(|| server.url());
+        let link = link.url(&public_url);
+        println!(
+            "nobody can sign in yet; who opens this within 24 hours is the first owner: {link}"
+        );
+    }
     server.run(asked_to_end()).await
 }
 
@@ -77,6 +86,15 @@ async fn create_admin_token(options: &CreateAdminToken) -> Result<(), Failure> {
     let organization = deployment::organization(pool, &options.organization).await?;
     let secret = deployment::create_admin_token(pool, organization, false).await?;
     println!("{}", secret.expose());
+    Ok(())
+}
+
+async fn create_owner(options: &CreateOwner) -> Result<(), Failure> {
+    let app = open(&options.database).await?;
+    deployment::ensure_organization(&app.pools.write).await?;
+    let organization = deployment::organization(&app.pools.write, &options.organization).await?;
+    let link = first_owner::link_for(&app, organization, &options.email).await?;
+    println!("{}", link.url(&options.public_url));
     Ok(())
 }
 

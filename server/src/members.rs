@@ -1,16 +1,28 @@
-//! Who may do what: roles, and who has which of them where.
+//! Who may do what: people, roles, and who has which of them where.
 //!
 //! Nothing here alters an evaluated value. It is changed through [`Change`] all the same, under
 //! the organization's lock: what is checked cannot move, and the audit log tells of it.
 
+pub mod acceptance;
 pub mod create_role;
 pub mod create_role_binding;
+pub mod deactivate_member;
 pub mod delete_role;
 pub mod delete_role_binding;
+pub mod email;
 pub mod explain_access;
+mod give_role;
+pub mod invitation;
+pub mod invite_member;
+pub mod list_invitations;
+pub mod list_members;
 pub mod list_role_bindings;
 pub mod list_roles;
+pub mod member;
+pub mod revoke_invitation;
 pub mod service;
+mod subject;
+pub mod update_member;
 pub mod update_role;
 
 use burgee_proto::admin::v1::{Role, RoleBinding};
@@ -23,7 +35,7 @@ use crate::access::{BuiltIn, Grants, Permission, Permissions, Place};
 use crate::change::Change;
 use crate::change::commit::AuditEntry;
 use crate::error::Error;
-use crate::names::{RoleBindingName, RoleName, ServiceAccountName};
+use crate::names::{MemberName, RoleBindingName, RoleName, ServiceAccountName, SubjectName};
 use crate::stored::{Row, Stored, timestamp};
 
 /// The names of the projects and environments that hold a binding, or neither.
@@ -39,7 +51,9 @@ pub struct BindingPlace {
 #[derive(Debug, Clone)]
 pub struct Binding {
     id: Uuid,
-    subject: ServiceAccountName,
+    subject: SubjectName,
+    /// Whether the subject is let in at all.
+    active: bool,
     role: RoleName,
     /// What the role allows.
     pub permissions: Permissions,
@@ -129,8 +143,8 @@ pub fn grants(bindings: &[Binding]) -> Grants {
 /// Which bindings to read. All that is set must hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
-    /// Of this account, given by its key.
-    pub account: Option<&'a str>,
+    /// Of this service account or member.
+    pub subject: Option<&'a SubjectName>,
     /// Of this role, given by its key.
     pub role: Option<&'a str>,
     /// This one.
@@ -152,10 +166,13 @@ pub async fn bindings(
 ) -> Result<Vec<Binding>, Error> {
     let (after_time, after_id) = wanted.after.unzip();
     let rows = sqlx::query!(
-        r#"select b.id, a.key as account, b.role, r.permissions as "permissions?",
+        r#"select b.id, a.key as "account?", b.member_id, b.role,
+                  r.permissions as "permissions?",
+                  not coalesce(a.disabled, m.deactivated, true) as "active!",
                   p.key as "project?", e.key as "environment?", b.created_at, b.created_by
            from role_bindings b
-           join service_accounts a on a.id = b.service_account_id
+           left join service_accounts a on a.id = b.service_account_id
+           left join members m on m.id = b.member_id
            left join roles r on r.organization_id = b.organization_id and r.key = b.role
            left join environments e on e.id = b.environment_id
            left join projects p on p.id = coalesce(b.project_id, e.project_id)
@@ -164,23 +181,30 @@ pub async fn bindings(
              and ($3::text is null or b.role = $3)
              and ($4::uuid is null or b.id = $4)
              and ($5::timestamptz is null or (b.created_at, b.id) > ($5, $6))
+             and ($8::uuid is null or b.member_id = $8)
            order by b.created_at, b.id
            limit $7"#,
         organization,
-        wanted.account,
+        wanted.subject.and_then(SubjectName::account),
         wanted.role,
         wanted.id,
         after_time,
         after_id,
         wanted.rows,
+        wanted.subject.and_then(SubjectName::member),
     )
     .fetch_all(connection)
     .await?;
     let bindings = rows.into_iter().map(|row| Binding {
         id: row.id,
-        subject: ServiceAccountName {
-            account: row.account,
+        subject: match (row.member_id, row.account) {
+            (Some(uid), _) => MemberName { uid }.into(),
+            (None, account) => ServiceAccountName {
+                account: account.unwrap_or_default(),
+            }
+            .into(),
         },
+        active: row.active,
         permissions: allowed_by(&row.role, row.permissions.as_deref()),
         role: RoleName { role: row.role },
         place: BindingPlace {
@@ -244,18 +268,25 @@ fn demand_cover(change: &Change, place: Place<'_>, permissions: Permissions) -> 
     change.authorized.demand_cover(&wanted)
 }
 
-/// An organization without an owner could never have one again.
+/// An organization without an owner could never have one again: refuses to take away the last
+/// binding that makes one. `stays` tells which bindings are left afterwards.
 ///
 /// # Errors
 /// [`ErrorReason::LastOwner`].
-pub async fn keep_an_owner(change: &mut Change, leaving: impl ToString) -> Result<(), Error> {
+pub async fn keep_an_owner(
+    change: &mut Change,
+    leaving: impl ToString,
+    stays: impl Fn(&Binding) -> bool,
+) -> Result<(), Error> {
     let organization = change.authorized.organization();
     let wanted = Wanted {
         role: Some(BuiltIn::Owner.key()),
         ..Wanted::default()
     };
     let owners = bindings(change.connection(), organization, wanted).await?;
-    if owners.iter().filter(|binding| binding.is_owner()).count() > 1 {
+    // Whoever is kept out owns nothing.
+    let mut owners = owners.iter().filter(|it| it.is_owner() && it.active);
+    if owners.any(stays) {
         return Ok(());
     }
     let description = "the organization would be left without an owner; make another one first";
@@ -264,6 +295,38 @@ pub async fn keep_an_owner(change: &mut Change, leaving: impl ToString) -> Resul
         leaving,
         description,
     ))
+}
+
+/// As [`keep_an_owner`], for a subject who loses all roles or is kept out.
+///
+/// # Errors
+/// [`ErrorReason::LastOwner`].
+pub async fn keep_another_owner(change: &mut Change, leaving: &SubjectName) -> Result<(), Error> {
+    let organization = change.authorized.organization();
+    let wanted = Wanted {
+        subject: Some(leaving),
+        ..Wanted::default()
+    };
+    let held = bindings(change.connection(), organization, wanted).await?;
+    if held.iter().any(|it| it.is_owner() && it.active) {
+        keep_an_owner(change, leaving, |binding| binding.subject != *leaving).await?;
+    }
+    Ok(())
+}
+
+/// Refuses to touch a subject who may do more than the caller: with their credential one would
+/// gain what they have.
+///
+/// # Errors
+/// [`Error::PermissionDenied`].
+pub async fn demand_cover_of(change: &mut Change, subject: &SubjectName) -> Result<(), Error> {
+    let organization = change.authorized.organization();
+    let wanted = Wanted {
+        subject: Some(subject),
+        ..Wanted::default()
+    };
+    let held = grants(&bindings(change.connection(), organization, wanted).await?);
+    change.authorized.demand_cover(&held)
 }
 
 /// Tells the audit log of a role.

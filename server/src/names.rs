@@ -1,6 +1,7 @@
 //! Resource names: one type for each, one parser for all.
 
 mod access;
+mod people;
 
 use std::fmt;
 
@@ -10,6 +11,7 @@ use crate::access::Place;
 use crate::error::Error;
 
 pub use access::{RoleBindingName, RoleName, ServiceAccountName, TokenName};
+pub use people::{InvitationName, MemberName, SessionName, SubjectName};
 
 /// The longest key of a project or environment, in bytes.
 const SLUG_MAX: usize = 63;

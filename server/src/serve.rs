@@ -73,13 +73,19 @@ impl Server {
         self.listening.local_addr()
     }
 
+    /// Where clients on this machine reach it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.local_addr())
+    }
+
     /// Serves until `stop`, and then until everybody has been told: health says
     /// NOT_SERVING, streams say goodbye, calls end, connections close.
     ///
     /// # Errors
     /// [`Failure::Reflection`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let address = format!("{}://{}", self.scheme, self.local_addr());
+        let address = self.url();
         let hub = Hub::new(HubConfig::default());
         let feed = ChangeFeed::new(self.app.clone(), hub.clone());
         hub.attach(Arc::new(feed.clone()));

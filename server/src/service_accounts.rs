@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::change::Change;
 use crate::change::commit::AuditEntry;
 use crate::error::Error;
-use crate::members::{Wanted, bindings, grants};
+use crate::members;
 use crate::names::ServiceAccountName;
 use crate::stored::{Row, Stored, timestamp};
 use crate::texts::Violations;
@@ -64,13 +64,7 @@ pub async fn read(
 /// # Errors
 /// [`Error::PermissionDenied`].
 pub async fn demand_cover(change: &mut Change, name: &ServiceAccountName) -> Result<(), Error> {
-    let organization = change.authorized.organization();
-    let wanted = Wanted {
-        account: Some(&name.account),
-        ..Wanted::default()
-    };
-    let held = grants(&bindings(change.connection(), organization, wanted).await?);
-    change.authorized.demand_cover(&held)
+    members::demand_cover_of(change, &name.clone().into()).await
 }
 
 /// A stored account as answers show it.

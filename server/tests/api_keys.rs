@@ -17,7 +17,7 @@ use burgee_proto::admin::v1::{
 };
 use burgee_proto::sync::v1::ItemKind;
 use burgee_proto::types::v1::{AccessKey, AccessKeyKind};
-use burgee_server::access::{Caller, authorize_start_up};
+use burgee_server::access::{Caller, vouch};
 use burgee_server::app::App;
 use burgee_server::auth::{self, Tokens};
 use burgee_server::change::{self, Mutation};
@@ -112,7 +112,7 @@ impl Plane {
     }
 
     async fn perform<M: Mutation>(&self, message: M) -> Result<M::Response, Error> {
-        let authorized = authorize_start_up(self.organization, "tests", "tests");
+        let authorized = vouch(self.organization, "tests", "tests");
         change::perform(&self.app, authorized, message).await
     }
 
@@ -363,7 +363,7 @@ async fn development_credentials_end_where_development_ends() {
         dev: true,
         ..plane.app.clone()
     };
-    let authorized = authorize_start_up(plane.organization, "tests", "tests");
+    let authorized = vouch(plane.organization, "tests", "tests");
     let made = change::perform(
         &development,
         authorized,

@@ -2,7 +2,7 @@
 
 use burgee_hub::credential::{Kind, generate};
 use burgee_proto::types::v1::AccessKeyKind;
-use burgee_server::access::{BuiltIn, Level, METHODS, Permission, Rule};
+use burgee_server::access::{BuiltIn, Level, Permission, Rule};
 use tonic::{Code, Status};
 
 use crate::requests::Method;
@@ -46,17 +46,23 @@ pub(crate) enum Expected {
     PermissionDenied,
     /// Whatever comes of it: neither of these, and the thing is found.
     LetIn,
+    /// Nobody is asked for a credential, and what is in the request proves nothing.
+    Unproven,
 }
 
 /// Whoever has a credential that is good for something.
 pub(crate) struct Caller {
     pub(crate) what: String,
-    pub(crate) credential: String,
+    credential: String,
+    /// The credential for signing out, if it is another.
+    leaving: Option<String>,
     may: May,
 }
 
 enum May {
     Role(BuiltIn, Place),
+    /// A person who is signed in, with a role that they hold in the organization.
+    Session(BuiltIn),
     Key(AccessKeyKind),
 }
 
@@ -75,6 +81,9 @@ impl Expected {
         match self {
             Self::Unauthenticated => status.code() == Code::Unauthenticated,
             Self::PermissionDenied => status.code() == Code::PermissionDenied,
+            Self::Unproven => {
+                matches!(status.code(), Code::InvalidArgument | Code::Unauthenticated)
+            }
             Self::LetIn => !matches!(
                 status.code(),
                 Code::Unauthenticated
@@ -95,7 +104,25 @@ impl Caller {
         Self {
             what: format!("{role} of {}", place.what),
             credential: token,
+            leaving: None,
             may,
+        }
+    }
+
+    pub(crate) fn with_session(role: &str, staying: String, leaving: String) -> Self {
+        Self {
+            what: format!("a session of a {role}"),
+            credential: staying,
+            leaving: Some(leaving),
+            may: May::Session(BuiltIn::parse(role).unwrap()),
+        }
+    }
+
+    /// What they show to call a method.
+    pub(crate) fn credential(&self, method: &Method) -> &str {
+        match &self.leaving {
+            Some(leaving) if method.name == "SignOut" => leaving,
+            _ => &self.credential,
         }
     }
 
@@ -103,25 +130,31 @@ impl Caller {
         Self {
             what: what.to_owned(),
             credential: key,
+            leaving: None,
             may: May::Key(kind),
         }
     }
 
     pub(crate) fn expected(&self, method: &Method) -> Expected {
-        let (_, rule) = METHODS
-            .iter()
-            .find(|(path, _)| *path == method.path)
-            .unwrap();
+        let rule = method.rule();
+        let everywhere = PLACES[0];
         let is_let_in = match (&self.may, rule) {
+            (_, Rule::Unproven) => return Expected::Unproven,
+            (May::Session(_), Rule::Session) => true,
             (May::Key(kind), Rule::DataPlane) => opens(*kind, &method.name),
-            (May::Role(..), Rule::Known) | (_, Rule::Public) => true,
+            (May::Role(..) | May::Session(_), Rule::Known) | (_, Rule::Public) => true,
             (May::Role(role, place), Rule::Permission(permission, level)) => {
-                let held = role.permissions().contains(*permission);
-                held && reaches(*place, *permission, *level, method)
+                let held = role.permissions().contains(permission);
+                held && reaches(*place, permission, level, method)
+            }
+            (May::Session(role), Rule::Permission(permission, level)) => {
+                let held = role.permissions().contains(permission);
+                held && reaches(everywhere, permission, level, method)
             }
             // Not a credential of this plane at all.
-            (May::Key(_), Rule::Permission(..) | Rule::Known)
-            | (May::Role(..), Rule::DataPlane) => {
+            (May::Key(_), Rule::Permission(..) | Rule::Known | Rule::Session)
+            | (May::Role(..), Rule::Session)
+            | (May::Role(..) | May::Session(_), Rule::DataPlane) => {
                 return Expected::Unauthenticated;
             }
         };

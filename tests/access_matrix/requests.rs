@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use burgee_server::access::Rule;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
     ReflectMessage as _, Value,
@@ -65,6 +66,12 @@ fn comments(pool: &DescriptorPool) -> Comments {
 }
 
 impl Method {
+    /// Who may call it, by the method table.
+    pub(crate) fn rule(&self) -> Rule {
+        let (_, rule) = burgee_server::access::rule(&self.path).unwrap();
+        rule
+    }
+
     /// A request about what is in `world`, that changes nothing.
     pub(crate) fn request(&self, world: &World) -> DynamicMessage {
         let mut request = DynamicMessage::new(self.descriptor.input());
@@ -103,6 +110,8 @@ impl Method {
                 message.set_field(&field, Value::Message(made));
             } else if field.name() == "permission" {
                 message.set_field(&field, Value::String("flag.read".to_owned()));
+            } else if field.name() == "email" {
+                message.set_field(&field, Value::String("new@example.com".to_owned()));
             } else if field.name() == "key" {
                 message.set_field(&field, Value::String("new-thing".to_owned()));
             } else if let (Kind::Enum(_), "kind" | "type" | "list") = (field.kind(), field.name()) {
@@ -123,7 +132,11 @@ impl Method {
 
     /// Whether the RPC makes such a resource.
     fn makes(&self, resource: &MessageDescriptor) -> bool {
-        self.name == format!("Create{}", resource.name())
+        let verb = match resource.name() {
+            "Invitation" => "InviteMember".to_owned(),
+            resource => format!("Create{resource}"),
+        };
+        self.name == verb
     }
 
     /// The resource in a request.

@@ -1,11 +1,12 @@
 //! One thing of each kind, and whoever calls about it.
 
 use burgee_proto::admin::v1::{
-    CreateRoleRequest, CreateServiceAccountTokenRequest, ListServiceAccountTokensRequest, Role,
-    Segment,
+    CreateRoleRequest, CreateServiceAccountTokenRequest, ListServiceAccountTokensRequest,
+    ListSessionsRequest, RevokeSessionRequest, Role, Segment,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_tests::builders::boolean_flag;
+use burgee_tests::people::PASSWORD;
 use burgee_tests::process::{built, run};
 use burgee_tests::project::api_key;
 use burgee_tests::server::TestServer;
@@ -13,19 +14,25 @@ use tonic::Status;
 
 use crate::callers::{Caller, PLACES, ROLES};
 
+/// Whoever has the session.
+const EMAIL: &str = "ada@example.com";
+
 /// The uids of what is named by uid.
 #[derive(Clone)]
 struct Uids {
     api_key: String,
     binding: String,
     token: String,
+    member: String,
+    invitation: String,
+    session: String,
 }
 
 /// One thing of each kind, in one organization.
 pub(crate) struct World {
     uids: Uids,
     pub(crate) callers: Vec<Caller>,
-    /// A token that has expired or was revoked, and one of a disabled account.
+    /// Tokens and a session that opened something once.
     pub(crate) ended: Vec<(&'static str, String)>,
 }
 
@@ -38,6 +45,9 @@ impl World {
                 api_key: uid(),
                 binding: uid(),
                 token: uid(),
+                member: uid(),
+                invitation: uid(),
+                session: uid(),
             },
             callers: Vec::new(),
             ended: Vec::new(),
@@ -107,11 +117,22 @@ impl World {
                 callers.push(Caller::with_role(role, place, token));
             }
         }
+        let invited = owner.invite("ben@example.com", "viewer", "").await.unwrap();
+        let (person, member) = owner.person(EMAIL, "viewer", "").await;
+        let sessions = person.auth().list_sessions(ListSessionsRequest {}).await;
+        let [session] = sessions.unwrap().into_inner().sessions.try_into().unwrap();
+        let nobody = server.nobody();
+        let staying = nobody.sign_in(EMAIL, PASSWORD).await.unwrap().secret;
+        let leaving = nobody.sign_in(EMAIL, PASSWORD).await.unwrap().secret;
+        callers.push(Caller::with_session("viewer", staying, leaving));
         Self {
             uids: Uids {
                 api_key: api_key.uid,
                 binding: binding.uid,
                 token: token.uid,
+                member: member.uid,
+                invitation: invited.invitation.unwrap().uid,
+                session: session.uid,
             },
             callers,
             ended: ended(server).await,
@@ -129,6 +150,9 @@ impl World {
             "apiKeys/{uid}" => &self.uids.api_key,
             "roleBindings/{uid}" => &self.uids.binding,
             "serviceAccounts/{service account}/tokens/{uid}" => &self.uids.token,
+            "members/{uid}" => &self.uids.member,
+            "invitations/{uid}" => &self.uids.invitation,
+            "sessions/{uid}" => &self.uids.session,
             _ => "",
         };
         let name = pattern
@@ -144,7 +168,7 @@ impl World {
     }
 }
 
-/// Tokens that opened something once.
+/// Tokens and a session that opened something once.
 async fn ended(server: &TestServer) -> Vec<(&'static str, String)> {
     let owner = server.admin();
     owner.create_account("ended").await;
@@ -181,9 +205,17 @@ async fn ended(server: &TestServer) -> Vec<(&'static str, String)> {
         .revoke_service_account_token(request)
         .await
         .unwrap();
+    let (person, _) = owner.person("gone@example.com", "owner", "").await;
+    let nobody = server.nobody();
+    let signed_in = nobody.sign_in("gone@example.com", PASSWORD).await.unwrap();
+    let request = RevokeSessionRequest {
+        name: signed_in.session.unwrap().name,
+    };
+    person.auth().revoke_session(request).await.unwrap();
     let ended = vec![
         ("an expired token", expired),
         ("a revoked token", made.secret),
+        ("a revoked session", signed_in.secret),
     ];
     for (what, secret) in &ended {
         let caller = server.caller(secret);
@@ -216,7 +248,10 @@ pub(crate) async fn other_organization(server: &TestServer) -> String {
 pub(crate) fn bytes(status: &Status, world: &World) -> Vec<u8> {
     let details = String::from_utf8_lossy(status.details()).into_owned();
     let mut said = format!("{:?} {} {details}", status.code(), status.message());
-    for uid in [&world.uids.api_key, &world.uids.binding, &world.uids.token] {
+    let uids = &world.uids;
+    let resources = [&uids.api_key, &uids.binding, &uids.token];
+    let people = [&uids.member, &uids.invitation, &uids.session];
+    for uid in resources.into_iter().chain(people) {
         said = said.replace(uid, "uid");
     }
     said.into_bytes()

@@ -16,6 +16,7 @@
 //! | [`project`] | a project with environments, and short words for changing it |
 //! | [`accounts`] | service accounts with a role somewhere |
 //! | [`audit`] | the audit log behind the API, for whoever tampers with it |
+//! | [`people`] | people who are invited and sign in |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
 //! | [`viewer`] | follows the evaluations of a context |
@@ -38,6 +39,7 @@ pub mod callers;
 pub mod dev_server;
 pub mod errors;
 pub mod fault_proxy;
+pub mod people;
 pub mod postgres;
 pub mod process;
 pub mod project;

@@ -96,6 +96,18 @@ impl TestServer {
         &self.admin
     }
 
+    /// Whoever has no credential (yet).
+    #[must_use]
+    pub fn nobody(&self) -> Caller {
+        Caller::anonymous(&self.address)
+    }
+
+    /// All that it has written to standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.process.stdout()
+    }
+
     /// Whoever holds `credential`.
     #[must_use]
     pub fn caller(&self, credential: &str) -> Caller {

@@ -18,6 +18,7 @@ mod dev;
 mod faults;
 mod idempotency;
 mod lies;
+mod people;
 mod protocols;
 mod relays;
 mod roles;

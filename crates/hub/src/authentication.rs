@@ -120,7 +120,7 @@ impl Core {
         match credential::parse(secret).map_err(|_| Refused::CredentialMissing)? {
             Kind::Server | Kind::Client | Kind::Relay | Kind::Test => {}
             // Whether it is anybody's is not known here.
-            Kind::ServiceAccount | Kind::Personal | Kind::Session => {
+            Kind::ServiceAccount | Kind::Personal | Kind::Session | Kind::Link => {
                 return Err(Refused::CredentialInvalid);
             }
         }

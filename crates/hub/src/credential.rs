@@ -43,6 +43,9 @@ pub enum Kind {
     Personal,
     /// `burgee_ses_…`: a signed-in person.
     Session,
+    /// `burgee_lnk_…`: the secret of a one-time link, which is given in a
+    /// request and never as a credential.
+    Link,
 }
 
 /// A whole credential. Neither printed nor logged by accident: only
@@ -58,7 +61,7 @@ pub struct Malformed;
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Server,
         Self::Client,
         Self::Relay,
@@ -66,6 +69,7 @@ impl Kind {
         Self::ServiceAccount,
         Self::Personal,
         Self::Session,
+        Self::Link,
     ];
 
     /// What every credential of this kind begins with.
@@ -78,6 +82,7 @@ impl Kind {
             Self::ServiceAccount => "burgee_svc_",
             Self::Personal => "burgee_pat_",
             Self::Session => "burgee_ses_",
+            Self::Link => "burgee_lnk_",
         }
     }
 }

@@ -11,6 +11,11 @@ pub enum Rule {
     Known,
     /// Whoever has a key of the data plane: the hub checks it.
     DataPlane,
+    /// Whoever is signed in, about their own sessions and password.
+    Session,
+    /// Whoever says in the request itself who they are: by a password, or by the secret of a
+    /// link. No credential is looked at.
+    Unproven,
     /// Anybody: health and reflection.
     Public,
 }
@@ -21,7 +26,7 @@ impl Rule {
     pub fn needs(self) -> Option<(P, Level)> {
         match self {
             Self::Permission(permission, level) => Some((permission, level)),
-            Self::Known | Self::DataPlane | Self::Public => None,
+            Self::Known | Self::Session | Self::Unproven | Self::DataPlane | Self::Public => None,
         }
     }
 }
@@ -210,6 +215,14 @@ pub const METHODS: &[(&str, Rule)] = &[
         Rule::Permission(P::ApiKeyRevoke, Level::Each),
     ),
     ("/burgee.admin.v1.AuthService/WhoAmI", Rule::Known),
+    ("/burgee.admin.v1.AuthService/SignIn", Rule::Unproven),
+    (
+        "/burgee.admin.v1.AuthService/AcceptInvitation",
+        Rule::Unproven,
+    ),
+    ("/burgee.admin.v1.AuthService/SignOut", Rule::Session),
+    ("/burgee.admin.v1.AuthService/ListSessions", Rule::Session),
+    ("/burgee.admin.v1.AuthService/RevokeSession", Rule::Session),
     (
         "/burgee.admin.v1.ServiceAccountService/GetServiceAccount",
         Rule::Permission(P::ServiceAccountRead, Level::Organization),
@@ -285,6 +298,38 @@ pub const METHODS: &[(&str, Rule)] = &[
     (
         "/burgee.admin.v1.MemberService/ExplainAccess",
         Rule::Permission(P::RoleRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/GetMember",
+        Rule::Permission(P::MemberRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListMembers",
+        Rule::Permission(P::MemberRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/UpdateMember",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/DeactivateMember",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ReactivateMember",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/InviteMember",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListInvitations",
+        Rule::Permission(P::MemberRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/RevokeInvitation",
+        Rule::Permission(P::MemberManage, Level::Organization),
     ),
     (
         "/burgee.admin.v1.AuditService/ListAuditEntries",

@@ -86,6 +86,10 @@ permissions! {
     ServiceAccountRead = "serviceAccount.read",
     /// Make, change and delete service accounts, and make and end their tokens.
     ServiceAccountManage = "serviceAccount.manage",
+    /// See members and invitations, without secrets.
+    MemberRead = "member.read",
+    /// Invite people, change what they are called, keep them out and let them in again.
+    MemberManage = "member.manage",
     /// See roles, and who has which.
     RoleRead = "role.read",
     /// Make, change and delete roles of one's own making.

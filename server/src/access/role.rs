@@ -80,6 +80,7 @@ impl BuiltIn {
             P::SegmentRead,
             P::ApiKeyRead,
             P::ServiceAccountRead,
+            P::MemberRead,
             P::RoleRead,
         ]
         .into_iter()

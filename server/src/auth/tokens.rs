@@ -1,23 +1,26 @@
-//! Service accounts' tokens.
+//! Credentials of the control plane: service accounts' tokens, and sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use burgee_hub::credential::Kind;
 use burgee_proto::types::v1::ErrorReason;
 use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::cache::Cache;
+use super::sessions;
 use super::uses::Uses;
 use crate::access::{Grants, Principal};
 use crate::app::App;
 use crate::error::Error;
 use crate::members::{BindingPlace, allowed_by};
+use crate::names::ServiceAccountName;
 
 /// How long a look-up may take.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Finds principals by their tokens. Cheap to clone.
+/// Finds principals by their tokens and sessions. Cheap to clone.
 #[derive(Clone)]
 pub struct Tokens {
     pool: PgPool,
@@ -38,38 +41,49 @@ impl Tokens {
         }
     }
 
-    /// Whose token has this hash.
+    /// Whose credential of this kind has this hash.
     ///
     /// # Errors
     /// [`Error::CredentialInvalid`] for one that is unknown, revoked, expired,
     /// or made by `burgee-server dev` for itself alone;
     /// [`Error::Unavailable`] if the database does not answer in time.
-    pub(super) async fn principal(&self, hash: &[u8; 32]) -> Result<Arc<Principal>, Error> {
+    pub(super) async fn principal(
+        &self,
+        (kind, hash): (Kind, [u8; 32]),
+    ) -> Result<Arc<Principal>, Error> {
         let asked = Instant::now();
-        let answer = match self.cache.get(hash, asked) {
+        let answer = match self.cache.get(&hash, asked) {
             Some(answer) => answer,
             None => {
-                let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.look_up(hash)).await;
+                let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.look_up(kind, &hash)).await;
                 let answer = found.map_err(|_| Error::Unavailable {
                     reason: ErrorReason::DatabaseUnavailable,
-                    cause: format!("no token was looked up within {LOOK_UP_TIMEOUT:?}"),
+                    cause: format!("no credential was looked up within {LOOK_UP_TIMEOUT:?}"),
                 })??;
-                self.cache.put(*hash, asked, answer.clone());
+                self.cache.put(hash, asked, answer.clone());
                 answer
             }
         };
         let principal = answer.ok_or(Error::CredentialInvalid)?;
-        self.uses.note(*hash);
+        self.uses.note(hash);
         Ok(principal)
     }
 
-    /// Which tokens were used, for writing it down.
+    /// Which of them were used, for writing it down.
     #[must_use]
     pub fn uses(&self) -> Uses {
         self.uses.clone()
     }
 
-    async fn look_up(&self, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
+    async fn look_up(&self, kind: Kind, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
+        let found = match kind {
+            Kind::Session => sessions::look_up(&self.pool, hash).await?,
+            _ => self.look_up_token(hash).await?,
+        };
+        Ok(found.map(Arc::new))
+    }
+
+    async fn look_up_token(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Error> {
         // One row for each role that the account has, and at least one.
         let rows = sqlx::query!(
             r#"select a.organization_id, a.key, b.role as "role?",
@@ -103,11 +117,15 @@ impl Tokens {
             let role = row.role.as_deref().unwrap_or_default();
             grants.add(place.place(), allowed_by(role, row.permissions.as_deref()));
         }
-        Ok(Some(Arc::new(Principal {
-            organization: account.organization_id,
-            actor: format!("serviceAccounts/{}", account.key),
+        let name = ServiceAccountName {
             account: account.key.clone(),
+        };
+        Ok(Some(Principal {
+            organization: account.organization_id,
+            actor: name.to_string(),
+            subject: Some(name.into()),
+            session: None,
             grants,
-        })))
+        }))
     }
 }

@@ -1,4 +1,4 @@
-//! Which tokens were used. A use is not worth a write of its own: they are written down
+//! Which tokens and sessions were used. A use is not worth a write of its own: they are written down
 //! together, now and then.
 
 use std::collections::HashMap;
@@ -16,12 +16,12 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// The most that are remembered between two writes; of others it is not known.
 const USES_MAX: usize = 10_000;
 
-/// The tokens that were used since the last write, by their hashes. Cheap to clone.
+/// The credentials that were used since the last write, by their hashes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Uses(Arc<Mutex<HashMap<[u8; 32], OffsetDateTime>>>);
 
 impl Uses {
-    /// A token was used.
+    /// A credential was used.
     pub(super) fn note(&self, hash: [u8; 32]) {
         let mut uses = self.held();
         if uses.len() < USES_MAX || uses.contains_key(&hash) {
@@ -36,7 +36,7 @@ impl Uses {
             let pause = tokio::time::sleep(INTERVAL);
             stopped = stop.run_until_cancelled(pause).await.is_none();
             if let Err(error) = self.write(&pool).await {
-                tracing::warn!(?error, "could not write down which tokens were used");
+                tracing::warn!(?error, "could not write down which credentials were used");
             }
         }
     }
@@ -53,6 +53,16 @@ impl Uses {
              set last_used_at = greatest(t.last_used_at, used.at)
              from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
              where t.hash = used.hash",
+            &hashes,
+            &times,
+        )
+        .execute(pool)
+        .await?;
+        sqlx::query!(
+            "update sessions s
+             set last_seen_at = greatest(s.last_seen_at, used.at)
+             from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
+             where s.hash = used.hash",
             &hashes,
             &times,
         )

@@ -13,10 +13,16 @@ const OWN_GRPCURL: &str = ".tools/bin/grpcurl";
 
 /// Everything before the line that says that it listens.
 #[must_use]
-pub fn lines(address: SocketAddr, credentials: &Credentials) -> String {
+pub fn lines(address: SocketAddr, credentials: &Credentials, owner_link: Option<&str>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_keys(&mut text, credentials);
+    if let Some(link) = owner_link {
+        let _ = writeln!(
+            text,
+            "Nobody can sign in yet; who opens this within 24 hours is the first owner:\n\n  {link}\n"
+        );
+    }
     let _ = write_commands(&mut text, &grpcurl(), address, credentials);
     text
 }
@@ -112,7 +118,11 @@ mod tests {
             relay_key: "RELAY".to_owned(),
             environments: [(FIRST_ENVIRONMENT.to_owned(), keys)].into(),
         };
-        let text = lines("127.0.0.1:4321".parse().unwrap(), &credentials);
+        let text = lines(
+            "127.0.0.1:4321".parse().unwrap(),
+            &credentials,
+            Some("LINK"),
+        );
         assert_eq!(text.matches("Bearer ADMIN' ").count(), 2, "{text}");
         assert_eq!(text.matches("Bearer SERVER' ").count(), 2, "{text}");
         assert_eq!(
@@ -120,6 +130,7 @@ mod tests {
             4,
             "{text}"
         );
+        assert!(text.contains("\n  LINK\n"), "{text}");
         assert!(text.contains("RELAY") && text.contains("CLIENT"), "{text}");
     }
 }

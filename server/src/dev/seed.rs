@@ -10,7 +10,7 @@ use prost_types::FieldMask;
 use uuid::Uuid;
 
 use super::demo_flags::{self, DemoFlag};
-use crate::access::{Authorized, authorize_start_up};
+use crate::access::{Authorized, vouch};
 use crate::app::App;
 use crate::change::{self, Mutation};
 use crate::deployment::ACTOR;
@@ -50,7 +50,7 @@ pub async fn perform<M: Mutation>(
 }
 
 fn authorized(organization: Uuid) -> Authorized {
-    authorize_start_up(organization, ACTOR, METHOD)
+    vouch(organization, ACTOR, METHOD)
 }
 
 /// Whether the demo project is there.

@@ -2,7 +2,7 @@
 
 use burgee_proto::admin::v1::{DeleteRoleBindingRequest, DeleteRoleBindingResponse};
 
-use super::create_role_binding::record;
+use super::give_role::record;
 use super::{Wanted, bindings, demand_cover, keep_an_owner};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
@@ -28,8 +28,8 @@ impl Mutation for DeleteRoleBindingRequest {
         let binding = found.pop().ok_or_else(|| Error::not_found(name))?;
         change.authorized.demand(binding.place())?;
         demand_cover(change, binding.place(), binding.permissions)?;
-        if binding.is_owner() {
-            keep_an_owner(change, name).await?;
+        if binding.is_owner() && binding.active {
+            keep_an_owner(change, name, |other| other.id != binding.id).await?;
         }
         sqlx::query!("delete from role_bindings where id = $1", binding.id)
             .execute(change.connection())

@@ -2,12 +2,12 @@
 
 use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse, RoleBinding};
 
+use super::subject::find_subject;
 use super::{Binding, Wanted, bindings, grants};
 use crate::access::{Authorized, Grants, Permission, Place};
 use crate::app::App;
 use crate::error::Error;
-use crate::names::{EnvironmentName, ProjectName, ServiceAccountName};
-use crate::service_accounts;
+use crate::names::{EnvironmentName, ProjectName, SubjectName};
 
 /// Tells whether somebody may do something somewhere, and by which roles.
 ///
@@ -18,7 +18,7 @@ pub async fn explain_access(
     authorized: &Authorized,
     request: ExplainAccessRequest,
 ) -> Result<ExplainAccessResponse, Error> {
-    let subject = ServiceAccountName::parse("subject", &request.subject)?;
+    let subject = SubjectName::parse("subject", &request.subject)?;
     let permission = Permission::parse(&request.permission).ok_or_else(|| {
         let description = "there is no such permission; ListPermissions names them";
         Error::invalid("permission", description)
@@ -31,21 +31,20 @@ pub async fn explain_access(
     };
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
-    let account = service_accounts::find(&mut connection, organization, &subject).await?;
-    let account = account.ok_or_else(|| Error::not_found(&subject))?;
+    let found = find_subject(&mut connection, organization, &subject).await?;
+    let active = found.ok_or_else(|| Error::not_found(&subject))?.active;
     let wanted = Wanted {
-        account: Some(&subject.account),
+        subject: Some(&subject),
         ..Wanted::default()
     };
     let held = bindings(&mut connection, organization, wanted).await?;
-    let disabled = account.message.disabled;
-    let allowed = !disabled && grants(&held).allow(permission, place);
+    let allowed = active && grants(&held).allow(permission, place);
     let by = held
         .iter()
         .filter(|binding| allow(binding, permission, place));
     let role_bindings: Vec<RoleBinding> = by.map(Binding::show).collect();
     let explanation = match role_bindings.first() {
-        _ if disabled => format!("{subject} is disabled, so it may do nothing"),
+        _ if !active => format!("{subject} is kept out, so it may do nothing"),
         Some(first) => format!("{} allows it", held_as(first)),
         None => format!(
             "none of the {} roles of {subject} allows it there",

@@ -6,7 +6,7 @@ use super::{Binding, Wanted, bindings};
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
-use crate::names::ServiceAccountName;
+use crate::names::SubjectName;
 use crate::page::{Page, TimePlace};
 
 /// Lists who has which role, oldest first.
@@ -18,15 +18,15 @@ pub async fn list_role_bindings(
     authorized: &Authorized,
     request: ListRoleBindingsRequest,
 ) -> Result<ListRoleBindingsResponse, Error> {
-    let account = match request.subject.as_str() {
+    let subject = match request.subject.as_str() {
         "" => None,
-        name => Some(ServiceAccountName::parse("subject", name)?.account),
+        name => Some(SubjectName::parse("subject", name)?),
     };
     let question = ["roleBindings", &request.subject];
     let page = Page::parse(request.page_size, &request.page_token, &question)?;
     let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
     let wanted = Wanted {
-        account: account.as_deref(),
+        subject: subject.as_ref(),
         after: after.map(|place| (place.time, place.id)),
         rows: Some(page.rows()),
         ..Wanted::default()

@@ -3,15 +3,19 @@
 use burgee_proto::admin::v1::member_service_server::MemberService;
 use burgee_proto::admin::v1::{
     CreateRoleBindingRequest, CreateRoleBindingResponse, CreateRoleRequest, CreateRoleResponse,
-    DeleteRoleBindingRequest, DeleteRoleBindingResponse, DeleteRoleRequest, DeleteRoleResponse,
-    ExplainAccessRequest, ExplainAccessResponse, GetRoleRequest, GetRoleResponse,
-    ListPermissionsRequest, ListPermissionsResponse, ListRoleBindingsRequest,
-    ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse, UpdateRoleRequest,
+    DeactivateMemberRequest, DeactivateMemberResponse, DeleteRoleBindingRequest,
+    DeleteRoleBindingResponse, DeleteRoleRequest, DeleteRoleResponse, ExplainAccessRequest,
+    ExplainAccessResponse, GetMemberRequest, GetMemberResponse, GetRoleRequest, GetRoleResponse,
+    InviteMemberRequest, InviteMemberResponse, ListInvitationsRequest, ListInvitationsResponse,
+    ListMembersRequest, ListMembersResponse, ListPermissionsRequest, ListPermissionsResponse,
+    ListRoleBindingsRequest, ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse,
+    ReactivateMemberRequest, ReactivateMemberResponse, RevokeInvitationRequest,
+    RevokeInvitationResponse, UpdateMemberRequest, UpdateMemberResponse, UpdateRoleRequest,
     UpdateRoleResponse,
 };
 use tonic::{Request, Response, Status};
 
-use super::{explain_access, list_role_bindings, list_roles};
+use super::{explain_access, list_invitations, list_members, list_role_bindings, list_roles};
 use crate::access::authorize;
 use crate::app::App;
 use crate::change;
@@ -104,5 +108,70 @@ impl MemberService for Service {
         let request = request.into_inner();
         let response = explain_access::explain_access(&self.app, &authorized, request).await?;
         Ok(Response::new(response))
+    }
+
+    async fn get_member(
+        &self,
+        request: Request<GetMemberRequest>,
+    ) -> Result<Response<GetMemberResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = list_members::get_member(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<ListMembersRequest>,
+    ) -> Result<Response<ListMembersResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = list_members::list_members(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn list_invitations(
+        &self,
+        request: Request<ListInvitationsRequest>,
+    ) -> Result<Response<ListInvitationsResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = list_invitations::list_invitations(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn update_member(
+        &self,
+        request: Request<UpdateMemberRequest>,
+    ) -> Result<Response<UpdateMemberResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn deactivate_member(
+        &self,
+        request: Request<DeactivateMemberRequest>,
+    ) -> Result<Response<DeactivateMemberResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn reactivate_member(
+        &self,
+        request: Request<ReactivateMemberRequest>,
+    ) -> Result<Response<ReactivateMemberResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn invite_member(
+        &self,
+        request: Request<InviteMemberRequest>,
+    ) -> Result<Response<InviteMemberResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn revoke_invitation(
+        &self,
+        request: Request<RevokeInvitationRequest>,
+    ) -> Result<Response<RevokeInvitationResponse>, Status> {
+        change::run(&self.app, request).await
     }
 }

@@ -6,7 +6,7 @@ use super::{demand_cover, read, record, show};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
-use crate::members::{self, Wanted};
+use crate::members;
 use crate::names::ServiceAccountName;
 
 #[tonic::async_trait]
@@ -22,15 +22,7 @@ impl Mutation for DeleteServiceAccountRequest {
         let stored = read(change, &name).await?;
         demand_cover(change, &name).await?;
         stored.demand_etag(&name, &change.common.etag)?;
-        let organization = change.authorized.organization();
-        let wanted = Wanted {
-            account: Some(&name.account),
-            ..Wanted::default()
-        };
-        let held = members::bindings(change.connection(), organization, wanted).await?;
-        if held.iter().any(members::Binding::is_owner) {
-            members::keep_an_owner(change, &name).await?;
-        }
+        members::keep_another_owner(change, &name.clone().into()).await?;
         // Its tokens and bindings go with it.
         sqlx::query!("delete from service_accounts where id = $1", stored.id)
             .execute(change.connection())

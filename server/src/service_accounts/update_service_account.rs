@@ -7,6 +7,7 @@ use super::{check, demand_cover, read, record, show};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
+use crate::members;
 use crate::names::ServiceAccountName;
 use crate::stored::Stored;
 
@@ -32,6 +33,9 @@ impl Mutation for UpdateServiceAccountRequest {
             .descriptors
             .merge(&stored.message, &update, mask, CHANGEABLE)?;
         check(&merged)?;
+        if merged.disabled && !stored.message.disabled {
+            members::keep_another_owner(change, &name.clone().into()).await?;
+        }
         let mut after = stored.clone();
         if merged != stored.message {
             after = stored.next(merged, change.actor(), change.now());

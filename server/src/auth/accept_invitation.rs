@@ -1,0 +1,132 @@
+//! AcceptInvitation: whoever has the secret of a link becomes a member, and is signed in.
+
+use burgee_hub::credential::{self, Kind};
+use burgee_proto::admin::v1::{AcceptInvitationRequest, AcceptInvitationResponse};
+use uuid::Uuid;
+
+use super::signed_in;
+use crate::access::{Origin, vouch};
+use crate::app::App;
+use crate::change;
+use crate::error::Error;
+use crate::members::acceptance::{Acceptance, LINK_INVALID};
+use crate::members::email;
+use crate::members::invitation::{self, Row, Wanted};
+use crate::names::MemberName;
+use crate::passwords::attempts::Attempt;
+use crate::passwords::{Context, PASSWORD_MAX};
+use crate::texts::Violations;
+
+const METHOD: &str = "/burgee.admin.v1.AuthService/AcceptInvitation";
+/// For whoever has a password here already, and gave another.
+const PASSWORD_WRONG: &str =
+    "somebody with this e-mail address signs in here already; give the password that they have";
+
+/// Makes a member of whoever has the secret, and signs them in.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::Exhausted`].
+pub(super) async fn accept_invitation(
+    app: &App,
+    origin: &Origin,
+    request: AcceptInvitationRequest,
+) -> Result<AcceptInvitationResponse, Error> {
+    check(&request)?;
+    let invitation = find(app, &request.secret).await?;
+    let email = email_of(&invitation, &request.email)?;
+    let known = sqlx::query_scalar!("select password_hash from people where email = $1", email)
+        .fetch_optional(&app.pools.authentication)
+        .await?;
+    let password_hash = match known {
+        Some(hash) => {
+            prove(app, (&email, hash), request.password, origin).await?;
+            String::new()
+        }
+        None => hash_new(app, &email, &request).await?,
+    };
+    let uid = Uuid::new_v4();
+    let acceptance = Acceptance {
+        invitation: invitation.name().to_string(),
+        email,
+        display_name: request.display_name,
+        member: MemberName { uid }.to_string(),
+        password_hash,
+    };
+    let actor = acceptance.member.clone();
+    let authorized = vouch(invitation.organization, &actor, METHOD).calling_from(origin.clone());
+    let accepted = change::perform(app, authorized, acceptance).await?;
+    let member = accepted.member.unwrap_or_default();
+    let MemberName { uid } = MemberName::parse("member", &member.name)?;
+    let signed = signed_in::sign_in(app, METHOD, uid, origin).await?;
+    Ok(AcceptInvitationResponse {
+        session: Some(signed.session),
+        member: Some(signed.member),
+        secret: signed.secret.expose().to_owned(),
+    })
+}
+
+fn check(request: &AcceptInvitationRequest) -> Result<(), Error> {
+    let mut violations = Violations::default();
+    let link = credential::parse(&request.secret) == Ok(Kind::Link);
+    violations.require(link, "secret", "give the secret of the link, all of it");
+    violations.display_name("display_name", &request.display_name);
+    let good = (1..=PASSWORD_MAX).contains(&request.password.len());
+    violations.require(good, "password", format!("1 to {PASSWORD_MAX} bytes"));
+    violations.finish()
+}
+
+async fn find(app: &App, secret: &str) -> Result<Row, Error> {
+    let hash = credential::hash(secret);
+    let wanted = Wanted {
+        hash: Some(&hash),
+        ..Wanted::default()
+    };
+    let mut connection = app.pools.authentication.acquire().await?;
+    let mut found = invitation::list(&mut connection, wanted).await?;
+    found.pop().ok_or(Error::ProofInvalid {
+        description: LINK_INVALID,
+    })
+}
+
+/// Whose invitation it is: an invitation that names somebody is theirs alone.
+fn email_of(invitation: &Row, given: &str) -> Result<String, Error> {
+    match &invitation.email {
+        None => email::parse("email", given),
+        Some(email) if given.is_empty() || email::parse("email", given)? == *email => {
+            Ok(email.clone())
+        }
+        Some(_) => {
+            let description = "the invitation is for another e-mail address; give none";
+            Err(Error::invalid("email", description))
+        }
+    }
+}
+
+/// Whoever has a password here proves that it is they who become a member elsewhere.
+async fn prove(
+    app: &App,
+    (email, hash): (&str, String),
+    password: String,
+    origin: &Origin,
+) -> Result<(), Error> {
+    let turn = app.passwords.turn().await?;
+    let attempt = Attempt::begin(&app.pools.write, email, origin.address).await?;
+    if turn.verify(password, Some(hash)).await? {
+        return attempt.succeeded().await;
+    }
+    attempt.failed().await?;
+    Err(Error::ProofInvalid {
+        description: PASSWORD_WRONG,
+    })
+}
+
+async fn hash_new(
+    app: &App,
+    email: &str,
+    request: &AcceptInvitationRequest,
+) -> Result<String, Error> {
+    let context = Context::new("password", [email, &request.display_name]);
+    context.check_length(&request.password)?;
+    let turn = app.passwords.turn().await?;
+    turn.hash_new(request.password.clone(), context).await
+}

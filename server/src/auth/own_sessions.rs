@@ -1,0 +1,79 @@
+//! SignOut, ListSessions and RevokeSession: what people do with their own sessions.
+
+use burgee_proto::admin::v1::{
+    ListSessionsResponse, RevokeSessionRequest, RevokeSessionResponse, SignOutResponse,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::access::Authorized;
+use crate::app::App;
+use crate::audit::append::{Event, append};
+use crate::error::Error;
+use crate::names::SessionName;
+use crate::sessions::{self, Row};
+
+/// Ends the session of the call.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn sign_out(app: &App, authorized: &Authorized) -> Result<SignOutResponse, Error> {
+    let session = authorized.session()?;
+    // One that was ended a moment ago is what was asked for.
+    end(app, authorized, session.id).await?;
+    Ok(SignOutResponse {})
+}
+
+/// Lists the caller's own sessions.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn list_sessions(
+    app: &App,
+    authorized: &Authorized,
+) -> Result<ListSessionsResponse, Error> {
+    let session = authorized.session()?;
+    let rows = sessions::list(&app.pools.read, session.person).await?;
+    Ok(ListSessionsResponse {
+        sessions: rows.iter().map(|row| row.show(session.id)).collect(),
+    })
+}
+
+/// Ends one of the caller's own sessions.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::NotFound`].
+pub(super) async fn revoke_session(
+    app: &App,
+    authorized: &Authorized,
+    request: RevokeSessionRequest,
+) -> Result<RevokeSessionResponse, Error> {
+    let session = authorized.session()?;
+    let name = SessionName::parse("name", &request.name)?;
+    let ended = end(app, authorized, name.uid).await?;
+    let ended = ended.ok_or_else(|| Error::not_found(name))?;
+    Ok(RevokeSessionResponse {
+        session: Some(ended.show(session.id)),
+    })
+}
+
+async fn end(app: &App, authorized: &Authorized, id: Uuid) -> Result<Option<Row>, Error> {
+    let person = authorized.session()?.person;
+    let mut transaction = app.begin().await?;
+    let ended = sessions::end(&mut transaction, person, id).await?;
+    if ended.is_some() {
+        let event = Event {
+            organization: authorized.organization(),
+            actor: &authorized.principal().actor,
+            method: authorized.method(),
+            resource: &SessionName { uid: id }.to_string(),
+            part: "session",
+            detail: json!({"ended": true}),
+            origin: authorized.origin(),
+            denied: false,
+        };
+        append(&mut transaction, event).await?;
+    }
+    transaction.commit().await?;
+    Ok(ended)
+}

@@ -1,0 +1,57 @@
+//! Sessions as credentials.
+
+use sqlx::PgPool;
+
+use crate::access::{Grants, Principal, Session};
+use crate::error::Error;
+use crate::members::{BindingPlace, allowed_by};
+use crate::names::MemberName;
+use crate::sessions::IDLE_HOURS;
+
+/// Whose session has this hash, if it has not ended.
+pub(super) async fn look_up(pool: &PgPool, hash: &[u8; 32]) -> Result<Option<Principal>, Error> {
+    // One row for each role that the member has, and at least one.
+    let rows = sqlx::query!(
+        r#"select s.id as session, m.id as member, m.person_id, m.organization_id,
+                  b.role as "role?", r.permissions as "permissions?",
+                  p.key as "project?", e.key as "environment?"
+           from sessions s
+           join members m on m.id = s.member_id
+           left join role_bindings b on b.member_id = m.id
+           left join roles r on r.organization_id = m.organization_id and r.key = b.role
+           left join environments e on e.id = b.environment_id
+           left join projects p on p.id = coalesce(b.project_id, e.project_id)
+           where s.hash = $1
+             and not m.deactivated
+             and s.ended_at is null
+             and s.expires_at > clock_timestamp()
+             and s.last_seen_at > clock_timestamp() - make_interval(hours => $2)"#,
+        hash.as_slice(),
+        IDLE_HOURS,
+    )
+    .fetch_all(pool)
+    .await?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let mut grants = Grants::default();
+    for row in &rows {
+        let place = BindingPlace {
+            project: row.project.clone(),
+            environment: row.environment.clone(),
+        };
+        let role = row.role.as_deref().unwrap_or_default();
+        grants.add(place.place(), allowed_by(role, row.permissions.as_deref()));
+    }
+    let name = MemberName { uid: first.member };
+    Ok(Some(Principal {
+        organization: first.organization_id,
+        actor: name.to_string(),
+        subject: Some(name.into()),
+        session: Some(Session {
+            id: first.session,
+            person: first.person_id,
+        }),
+        grants,
+    }))
+}

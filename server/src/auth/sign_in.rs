@@ -1,0 +1,139 @@
+//! SignIn: an e-mail address and a password for a session.
+
+use burgee_proto::admin::v1::{SignInRequest, SignInResponse};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::signed_in::{self, Signed};
+use crate::access::Origin;
+use crate::app::App;
+use crate::audit::append::{Event, append};
+use crate::error::Error;
+use crate::members::email;
+use crate::names::{MemberName, check_slug};
+use crate::passwords::PASSWORD_MAX;
+use crate::passwords::attempts::Attempt;
+use crate::texts::Violations;
+
+const METHOD: &str = "/burgee.admin.v1.AuthService/SignIn";
+/// The same for an unknown person, a wrong password, and whoever is kept out.
+const REFUSED: &str = "the e-mail address and the password open no organization here";
+
+/// A person, and what they are in the organization that they ask for.
+struct Found {
+    password_hash: String,
+    member: Option<Membership>,
+}
+
+struct Membership {
+    id: Uuid,
+    organization: Uuid,
+    deactivated: bool,
+}
+
+/// Signs in.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::Exhausted`].
+pub(super) async fn sign_in(
+    app: &App,
+    origin: &Origin,
+    request: SignInRequest,
+) -> Result<SignInResponse, Error> {
+    let email = checked(&request)?;
+    let turn = app.passwords.turn().await?;
+    let attempt = Attempt::begin(&app.pools.write, &email, origin.address).await?;
+    let found = find(app, &email, &request.organization).await?;
+    let (hash, member) = found.map(|it| (it.password_hash, it.member)).unzip();
+    let member = member.flatten();
+    let right = turn.verify(request.password, hash).await?;
+    match &member {
+        Some(member) if right && !member.deactivated => {
+            attempt.succeeded().await?;
+            let signed = signed_in::sign_in(app, METHOD, member.id, origin).await?;
+            Ok(response(signed))
+        }
+        _ => {
+            attempt.failed().await?;
+            if let Some(member) = &member {
+                tell(app, member, origin).await?;
+            }
+            Err(Error::ProofInvalid {
+                description: REFUSED,
+            })
+        }
+    }
+}
+
+fn response(signed: Signed) -> SignInResponse {
+    SignInResponse {
+        session: Some(signed.session),
+        member: Some(signed.member),
+        secret: signed.secret.expose().to_owned(),
+    }
+}
+
+/// The e-mail address, of a request that is sound.
+fn checked(request: &SignInRequest) -> Result<String, Error> {
+    let mut violations = Violations::default();
+    let good = (1..=PASSWORD_MAX).contains(&request.password.len());
+    violations.require(good, "password", format!("1 to {PASSWORD_MAX} bytes"));
+    let email = email::parse("email", &request.email);
+    violations.extend(
+        email
+            .as_ref()
+            .map(drop)
+            .map_err(|_| Error::invalid("email", "give an e-mail address")),
+    )?;
+    if !request.organization.is_empty() {
+        violations.extend(check_slug("organization", &request.organization))?;
+    }
+    violations.finish()?;
+    email
+}
+
+/// Finds a person, with what they are in the organization of that key, or in the one that they
+/// joined first of those that let them in.
+async fn find(app: &App, email: &str, organization: &str) -> Result<Option<Found>, Error> {
+    let row = sqlx::query!(
+        r#"select p.password_hash, m.id as "member?", m.organization_id as "organization?",
+                  m.deactivated as "deactivated?"
+           from people p
+           left join (members m join organizations o on o.id = m.organization_id)
+               on m.person_id = p.id and ($2 = '' or o.key = $2)
+           where p.email = $1
+           order by m.deactivated, m.created_at, m.id limit 1"#,
+        email,
+        organization,
+    )
+    .fetch_optional(&app.pools.authentication)
+    .await?;
+    Ok(row.map(|row| {
+        let known = row.member.zip(row.organization).zip(row.deactivated);
+        Found {
+            password_hash: row.password_hash,
+            member: known.map(|((id, organization), deactivated)| Membership {
+                id,
+                organization,
+                deactivated,
+            }),
+        }
+    }))
+}
+
+/// Tells the audit log that somebody could not sign in as a member.
+async fn tell(app: &App, member: &Membership, origin: &Origin) -> Result<(), Error> {
+    let name = MemberName { uid: member.id }.to_string();
+    let event = Event {
+        organization: member.organization,
+        actor: &name,
+        method: METHOD,
+        resource: &name,
+        part: "signIn",
+        detail: json!({}),
+        origin,
+        denied: true,
+    };
+    let mut connection = app.pools.write.acquire().await?;
+    append(&mut connection, event).await
+}

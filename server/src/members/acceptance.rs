@@ -1,0 +1,190 @@
+//! What an accepted invitation changes: the person, the member, the role. The password is
+//! hashed, or was found right, before anything is locked.
+
+use burgee_proto::admin::v1::{AcceptInvitationResponse, Member};
+use uuid::Uuid;
+
+use super::give_role::{RoleAt, give, permissions_of};
+use super::invitation::{self, Row};
+use super::{Wanted, bindings, grants, member};
+use crate::access::Grants;
+use crate::change::scope::Scope;
+use crate::change::{Change, Common, Mutation, Outcome};
+use crate::error::Error;
+use crate::names::{InvitationName, MemberName, RoleName, SubjectName};
+use crate::stored::Stored;
+
+/// What is wrong with a link, whatever it is.
+pub const LINK_INVALID: &str = "the link is unknown, was used, was revoked, or has expired";
+
+/// An accepted invitation, as the write path takes it. It is never kept, nor sent.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Acceptance {
+    /// The invitation's uid.
+    #[prost(string, tag = "1")]
+    pub invitation: String,
+    /// Whose it is, in lower case.
+    #[prost(string, tag = "2")]
+    pub email: String,
+    /// What people shall call them.
+    #[prost(string, tag = "3")]
+    pub display_name: String,
+    /// The uid of the member, if they become one.
+    #[prost(string, tag = "4")]
+    pub member: String,
+    /// The hash of a new person's password. Empty: the person exists.
+    #[prost(string, tag = "5")]
+    pub password_hash: String,
+}
+
+impl prost::Name for Acceptance {
+    const NAME: &'static str = "Acceptance";
+    const PACKAGE: &'static str = "burgee.server";
+}
+
+#[tonic::async_trait]
+impl Mutation for Acceptance {
+    type Response = AcceptInvitationResponse;
+
+    fn common(&self) -> Common {
+        Common::default()
+    }
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Organization)
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<AcceptInvitationResponse, Error> {
+        let name = InvitationName::parse("invitation", &self.invitation)?;
+        // Another may have been quicker.
+        let invitation = invitation::read(change, name).await;
+        let invitation = invitation.map_err(|error| match error {
+            Error::NotFound { .. } => invalid(),
+            other => other,
+        })?;
+        let role = role_of(change, &invitation).await?;
+        let person = self.person(change).await?;
+        let member = self.member(change, person).await?;
+        let subject = SubjectName::from(MemberName { uid: member.id });
+        give(change, (subject, member.id), role).await?;
+        sqlx::query!(
+            "update invitations set accepted_at = clock_timestamp() where id = $1",
+            invitation.id,
+        )
+        .execute(change.connection())
+        .await?;
+        invitation::record(change, Some(&invitation), None)?;
+        Ok(AcceptInvitationResponse {
+            member: Some(member::show(&member)),
+            ..AcceptInvitationResponse::default()
+        })
+    }
+
+    /// The answer says nothing of environments.
+    fn conclude(_response: &mut AcceptInvitationResponse, _outcome: Outcome) {}
+}
+
+impl Acceptance {
+    /// The uid of the person, who is made if they are new.
+    async fn person(&self, change: &mut Change) -> Result<Uuid, Error> {
+        let person = match self.password_hash.as_str() {
+            "" => {
+                sqlx::query_scalar!("select id from people where email = $1", self.email)
+                    .fetch_optional(change.connection())
+                    .await?
+            }
+            hash => {
+                sqlx::query_scalar!(
+                    "insert into people (id, email, password_hash) values ($1, $2, $3)
+                     on conflict on constraint people_email do nothing returning id",
+                    Uuid::new_v4(),
+                    self.email,
+                    hash,
+                )
+                .fetch_optional(change.connection())
+                .await?
+            }
+        };
+        // They became one, by another invitation, since they were looked up.
+        person.ok_or_else(|| Error::Conflict {
+            resource: InvitationName::parse("invitation", &self.invitation)
+                .map_or_else(|_| String::new(), |name| name.to_string()),
+        })
+    }
+
+    /// The member, who is made unless they were by another invitation.
+    async fn member(&self, change: &mut Change, person: Uuid) -> Result<Stored<Member>, Error> {
+        let organization = change.authorized.organization();
+        let MemberName { uid } = MemberName::parse("member", &self.member)?;
+        let (now, actor) = (change.now(), change.actor().to_owned());
+        let made = sqlx::query!(
+            "insert into members (id, organization_id, person_id, display_name, created_at,
+                                  updated_at, changed_by)
+             values ($1, $2, $3, $4, $5, $5, $6)
+             on conflict on constraint members_person do nothing",
+            uid,
+            organization,
+            person,
+            self.display_name,
+            now,
+            actor,
+        )
+        .execute(change.connection())
+        .await?;
+        let uid = sqlx::query_scalar!(
+            "select id from members where organization_id = $1 and person_id = $2",
+            organization,
+            person,
+        )
+        .fetch_one(change.connection())
+        .await?;
+        let member = member::find(change.connection(), organization, MemberName { uid }).await?;
+        if made.rows_affected() == 1 {
+            member::record(change, None, Some(&member))?;
+        }
+        Ok(member)
+    }
+}
+
+/// The role that an invitation gives, if whoever invited may still give it.
+async fn role_of(change: &mut Change, invitation: &Row) -> Result<RoleAt, Error> {
+    let role = RoleName {
+        role: invitation.role.clone(),
+    };
+    let permissions = permissions_of(change, &role)
+        .await
+        .map_err(|error| match error {
+            // It was deleted.
+            Error::NotFound { .. } => invalid(),
+            other => other,
+        })?;
+    let role = RoleAt {
+        role,
+        permissions,
+        place: invitation.place(),
+        project: invitation.project_id,
+        environment: invitation.environment_id,
+    };
+    // The program itself invites owners.
+    if let Ok(creator) = SubjectName::parse("creator", &invitation.created_by) {
+        let organization = change.authorized.organization();
+        let wanted = Wanted {
+            subject: Some(&creator),
+            ..Wanted::default()
+        };
+        let mut held = bindings(change.connection(), organization, wanted).await?;
+        held.retain(|binding| binding.active);
+        let mut given = Grants::default();
+        given.add(role.place.place(), role.permissions);
+        if grants(&held).missing(&given).is_some() {
+            return Err(invalid());
+        }
+    }
+    Ok(role)
+}
+
+fn invalid() -> Error {
+    Error::ProofInvalid {
+        description: LINK_INVALID,
+    }
+}

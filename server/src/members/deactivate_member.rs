@@ -1,0 +1,76 @@
+//! DeactivateMember and ReactivateMember.
+
+use burgee_proto::admin::v1::{
+    DeactivateMemberRequest, DeactivateMemberResponse, Member, ReactivateMemberRequest,
+    ReactivateMemberResponse,
+};
+
+use super::{demand_cover_of, invitation, keep_another_owner, member};
+use crate::change::scope::Scope;
+use crate::change::{Change, Mutation, mutation_fields};
+use crate::error::Error;
+use crate::names::MemberName;
+use crate::stored::Stored;
+
+#[tonic::async_trait]
+impl Mutation for DeactivateMemberRequest {
+    mutation_fields!(DeactivateMemberResponse);
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Organization)
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<DeactivateMemberResponse, Error> {
+        let (name, stored) = find(change, &self.name).await?;
+        keep_another_owner(change, &name.into()).await?;
+        let member = Member {
+            deactivated: true,
+            ..stored.message.clone()
+        };
+        let after = member::update(change, stored, member).await?;
+        // Nothing that let them in does so if they are let in again.
+        sqlx::query!(
+            "update sessions set ended_at = clock_timestamp()
+             where member_id = $1 and ended_at is null",
+            after.id,
+        )
+        .execute(change.connection())
+        .await?;
+        invitation::revoke_of(change, name, &after.message.email).await?;
+        Ok(DeactivateMemberResponse {
+            member: Some(member::show(&after)),
+            ..DeactivateMemberResponse::default()
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Mutation for ReactivateMemberRequest {
+    mutation_fields!(ReactivateMemberResponse);
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Organization)
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<ReactivateMemberResponse, Error> {
+        let (_, stored) = find(change, &self.name).await?;
+        let member = Member {
+            deactivated: false,
+            ..stored.message.clone()
+        };
+        let after = member::update(change, stored, member).await?;
+        Ok(ReactivateMemberResponse {
+            member: Some(member::show(&after)),
+            ..ReactivateMemberResponse::default()
+        })
+    }
+}
+
+/// Finds a member who may do no more than the caller.
+async fn find(change: &mut Change, name: &str) -> Result<(MemberName, Stored<Member>), Error> {
+    let name = MemberName::parse("name", name)?;
+    let organization = change.authorized.organization();
+    let stored = member::find(change.connection(), organization, name).await?;
+    demand_cover_of(change, &name.into()).await?;
+    Ok((name, stored))
+}

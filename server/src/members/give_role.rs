@@ -1,0 +1,187 @@
+//! Giving a role: what CreateRoleBinding and accepted invitations have in common.
+
+use uuid::Uuid;
+
+use super::{Binding, BindingPlace, Wanted, allowed_by, bindings, read_role};
+use crate::access::{BuiltIn, Permissions};
+use crate::change::Change;
+use crate::change::commit::AuditEntry;
+use crate::error::Error;
+use crate::names::{EnvironmentName, ProjectName, RoleName, SubjectName};
+use crate::{environments, projects};
+
+/// A role somewhere, which nobody has yet.
+#[derive(Debug, Clone)]
+pub(super) struct RoleAt {
+    pub(super) role: RoleName,
+    /// What it allows.
+    pub(super) permissions: Permissions,
+    pub(super) place: BindingPlace,
+    /// The uid of the project, if it is held in one.
+    pub(super) project: Option<Uuid>,
+    /// The uid of the environment, if it is held in one.
+    pub(super) environment: Option<Uuid>,
+}
+
+/// Where in a request a role and its scope stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields {
+    pub(super) role: &'static str,
+    pub(super) scope: &'static str,
+}
+
+impl RoleAt {
+    /// Finds a role and the place where it shall be held.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`].
+    pub(super) async fn find(
+        change: &mut Change,
+        fields: Fields,
+        (role, scope): (&str, &str),
+    ) -> Result<Self, Error> {
+        let role = RoleName::parse(fields.role, role)?;
+        let (place, project, environment) = find_place(change, fields.scope, scope).await?;
+        Ok(Self {
+            permissions: permissions_of(change, &role).await?,
+            role,
+            place,
+            project,
+            environment,
+        })
+    }
+}
+
+/// What a role allows today.
+///
+/// # Errors
+/// [`Error::NotFound`] for the role.
+pub(super) async fn permissions_of(
+    change: &mut Change,
+    role: &RoleName,
+) -> Result<Permissions, Error> {
+    let organization = change.authorized.organization();
+    let made = read_role(change.connection(), organization, role).await?;
+    if made.is_none() && BuiltIn::parse(&role.role).is_none() {
+        return Err(Error::not_found(role));
+    }
+    let names = made.as_ref().map(|it| it.message.permissions.as_slice());
+    Ok(allowed_by(&role.role, names))
+}
+
+/// Finds where a role shall be held, and asks whether the caller may give roles there.
+async fn find_place(
+    change: &mut Change,
+    field: &str,
+    scope: &str,
+) -> Result<(BindingPlace, Option<Uuid>, Option<Uuid>), Error> {
+    let authorized = change.authorized.clone();
+    let mut place = BindingPlace::default();
+    if scope.is_empty() {
+        authorized.demand(place.place())?;
+        return Ok((place, None, None));
+    }
+    if let Ok(name) = ProjectName::parse(field, scope) {
+        let found = projects::id(change.connection(), &authorized, &name).await?;
+        let id = found.ok_or_else(|| Error::not_found(&name))?;
+        place.project = Some(name.project);
+        return Ok((place, Some(id), None));
+    }
+    let name = EnvironmentName::parse(field, scope).map_err(|_| {
+        Error::invalid(
+            field,
+            "give the name of a project or an environment, or nothing",
+        )
+    })?;
+    let found = environments::id(change.connection(), &authorized, &name).await?;
+    let (_, id) = found.ok_or_else(|| Error::not_found(&name))?;
+    place.project = Some(name.project);
+    place.environment = Some(name.environment);
+    Ok((place, None, Some(id)))
+}
+
+/// Gives a subject a role, and tells the audit log; gives back what is there, if they have it
+/// already: asking for that is no fault.
+pub(super) async fn give(
+    change: &mut Change,
+    (subject, id): (SubjectName, Uuid),
+    given: RoleAt,
+) -> Result<Binding, Error> {
+    let binding = Binding {
+        id: Uuid::new_v4(),
+        subject,
+        active: true,
+        permissions: given.permissions,
+        role: given.role,
+        place: given.place,
+        created_at: change.now(),
+        created_by: change.actor().to_owned(),
+    };
+    let places = (given.project, given.environment);
+    if insert(change, &binding, id, places).await? {
+        record(change, None, Some(&binding))?;
+        return Ok(binding);
+    }
+    existing(change, &binding).await
+}
+
+/// False: the subject has the role there already.
+async fn insert(
+    change: &mut Change,
+    binding: &Binding,
+    subject: Uuid,
+    (project, environment): (Option<Uuid>, Option<Uuid>),
+) -> Result<bool, Error> {
+    let organization = change.authorized.organization();
+    let account = binding.subject.account().map(|_| subject);
+    let inserted = sqlx::query!(
+        "insert into role_bindings (id, organization_id, service_account_id, member_id, role,
+                                    project_id, environment_id, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         on conflict on constraint role_bindings_once do nothing",
+        binding.id,
+        organization,
+        account,
+        binding.subject.member(),
+        binding.role.role,
+        project,
+        environment,
+        binding.created_at,
+        binding.created_by,
+    )
+    .execute(change.connection())
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+async fn existing(change: &mut Change, like: &Binding) -> Result<Binding, Error> {
+    let organization = change.authorized.organization();
+    let wanted = Wanted {
+        subject: Some(&like.subject),
+        role: Some(&like.role.role),
+        ..Wanted::default()
+    };
+    let found = bindings(change.connection(), organization, wanted).await?;
+    let mut found = found.into_iter();
+    let found = found.find(|binding| binding.place == like.place);
+    found.ok_or_else(|| Error::internal("a binding that conflicts is not there"))
+}
+
+/// Tells the audit log of a binding.
+pub(super) fn record(
+    change: &mut Change,
+    before: Option<&Binding>,
+    after: Option<&Binding>,
+) -> Result<(), Error> {
+    let binding = before.or(after);
+    let descriptors = change.app.descriptors.clone();
+    let json = |binding: &Binding| descriptors.json(&binding.show());
+    change.record_audit(AuditEntry {
+        resource: binding.map(|it| it.name().to_string()).unwrap_or_default(),
+        part: "roleBinding".to_owned(),
+        before: before.map(json).transpose()?,
+        after: after.map(json).transpose()?,
+        ..AuditEntry::default()
+    });
+    Ok(())
+}

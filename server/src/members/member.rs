@@ -1,0 +1,147 @@
+//! Members, as rows.
+
+use burgee_proto::admin::v1::Member;
+use sqlx::PgConnection;
+use sqlx::types::time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::change::Change;
+use crate::change::commit::AuditEntry;
+use crate::error::Error;
+use crate::names::MemberName;
+use crate::page::TimePlace;
+use crate::stored::{Stored, timestamp};
+
+/// A member's row, with the person's e-mail address.
+struct Row {
+    id: Uuid,
+    email: String,
+    display_name: String,
+    deactivated: bool,
+    version: i64,
+    changed_by: String,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+/// Reads members of an organization, oldest first: one alone, or after a place, at most so many.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    (member, after, rows): (Option<Uuid>, Option<TimePlace>, i64),
+) -> Result<Vec<Stored<Member>>, Error> {
+    let (after_time, after_id) = after.map(|place| (place.time, place.id)).unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        "select m.id, p.email, m.display_name, m.deactivated, m.version, m.changed_by,
+                m.created_at, m.updated_at
+         from members m join people p on p.id = m.person_id
+         where m.organization_id = $1
+           and ($2::uuid is null or m.id = $2)
+           and ($3::timestamptz is null or (m.created_at, m.id) > ($3, $4))
+         order by m.created_at, m.id limit $5",
+        organization,
+        member,
+        after_time,
+        after_id,
+        rows,
+    )
+    .fetch_all(connection)
+    .await?;
+    let members = rows.into_iter().map(|row| Stored {
+        id: row.id,
+        environment: None,
+        version: row.version,
+        changed_by: row.changed_by,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        message: Member {
+            email: row.email,
+            display_name: row.display_name,
+            deactivated: row.deactivated,
+            ..Member::default()
+        },
+    });
+    Ok(members.collect())
+}
+
+/// Finds a member of an organization.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn find(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    name: MemberName,
+) -> Result<Stored<Member>, Error> {
+    let mut found = list(connection, organization, (Some(name.uid), None, 1)).await?;
+    found.pop().ok_or_else(|| Error::not_found(name))
+}
+
+/// As answers show a member.
+#[must_use]
+pub fn show(stored: &Stored<Member>) -> Member {
+    Member {
+        name: MemberName { uid: stored.id }.to_string(),
+        uid: stored.id.to_string(),
+        etag: stored.etag(),
+        create_time: Some(timestamp(stored.created_at)),
+        update_time: Some(timestamp(stored.updated_at)),
+        ..stored.message.clone()
+    }
+}
+
+/// Writes what differs, and tells the audit log; gives the member as it is afterwards.
+pub(super) async fn update(
+    change: &mut Change,
+    before: Stored<Member>,
+    message: Member,
+) -> Result<Stored<Member>, Error> {
+    if message == before.message {
+        return Ok(before);
+    }
+    let after = Stored {
+        version: before.version + 1,
+        changed_by: change.actor().to_owned(),
+        updated_at: change.now(),
+        message,
+        ..before.clone()
+    };
+    sqlx::query!(
+        "update members
+         set display_name = $2, deactivated = $3, version = $4, updated_at = $5, changed_by = $6
+         where id = $1",
+        after.id,
+        after.message.display_name,
+        after.message.deactivated,
+        after.version,
+        after.updated_at,
+        after.changed_by,
+    )
+    .execute(change.connection())
+    .await?;
+    record(change, Some(&before), Some(&after))?;
+    Ok(after)
+}
+
+/// Tells the audit log of a member.
+pub(super) fn record(
+    change: &mut Change,
+    before: Option<&Stored<Member>>,
+    after: Option<&Stored<Member>>,
+) -> Result<(), Error> {
+    let member = before.or(after).map(|it| MemberName { uid: it.id });
+    let descriptors = change.app.descriptors.clone();
+    let json = |it: &Stored<Member>| descriptors.json(&it.message);
+    change.record_audit(AuditEntry {
+        resource: member.map(|it| it.to_string()).unwrap_or_default(),
+        part: "member".to_owned(),
+        before: before.map(json).transpose()?,
+        after: after.map(json).transpose()?,
+        ..AuditEntry::default()
+    });
+    Ok(())
+}

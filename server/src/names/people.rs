@@ -1,0 +1,164 @@
+//! Names of people, and of what lets them in.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::{Part, ServiceAccountName, parse, parsed};
+use crate::error::Error;
+
+/// `members/{uid}`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MemberName {
+    /// The member's uid.
+    pub uid: Uuid,
+}
+
+/// `invitations/{uid}`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InvitationName {
+    /// The invitation's uid.
+    pub uid: Uuid,
+}
+
+/// `sessions/{uid}`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionName {
+    /// The session's uid.
+    pub uid: Uuid,
+}
+
+/// Who can have roles.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SubjectName {
+    /// A machine's account.
+    ServiceAccount(ServiceAccountName),
+    /// A person.
+    Member(MemberName),
+}
+
+impl MemberName {
+    /// Parses `members/{uid}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let [uid] = parse(field, name, [("members", Part::Uid)])?;
+        Ok(Self { uid: parsed(&uid) })
+    }
+}
+
+impl InvitationName {
+    /// Parses `invitations/{uid}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let [uid] = parse(field, name, [("invitations", Part::Uid)])?;
+        Ok(Self { uid: parsed(&uid) })
+    }
+}
+
+impl SessionName {
+    /// Parses `sessions/{uid}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let [uid] = parse(field, name, [("sessions", Part::Uid)])?;
+        Ok(Self { uid: parsed(&uid) })
+    }
+}
+
+impl SubjectName {
+    /// Parses the name of a service account or a member.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        match name.split('/').next() {
+            Some("members") => MemberName::parse(field, name).map(Self::Member),
+            Some("serviceAccounts") => {
+                ServiceAccountName::parse(field, name).map(Self::ServiceAccount)
+            }
+            _ => Err(Error::invalid(
+                field,
+                "give a name of the form serviceAccounts/{serviceAccount} or members/{uid}",
+            )),
+        }
+    }
+
+    /// The key of a service account.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::ServiceAccount(name) => Some(&name.account),
+            Self::Member(_) => None,
+        }
+    }
+
+    /// The uid of a member.
+    #[must_use]
+    pub fn member(&self) -> Option<Uuid> {
+        match self {
+            Self::ServiceAccount(_) => None,
+            Self::Member(name) => Some(name.uid),
+        }
+    }
+}
+
+impl From<ServiceAccountName> for SubjectName {
+    fn from(name: ServiceAccountName) -> Self {
+        Self::ServiceAccount(name)
+    }
+}
+
+impl From<MemberName> for SubjectName {
+    fn from(name: MemberName) -> Self {
+        Self::Member(name)
+    }
+}
+
+impl fmt::Display for MemberName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "members/{}", self.uid)
+    }
+}
+
+impl fmt::Display for InvitationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invitations/{}", self.uid)
+    }
+}
+
+impl fmt::Display for SessionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sessions/{}", self.uid)
+    }
+}
+
+impl fmt::Display for SubjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServiceAccount(name) => name.fmt(f),
+            Self::Member(name) => name.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_read_as_it_is_written() {
+        let member = format!("members/{}", Uuid::new_v4());
+        for name in ["serviceAccounts/ci", &member] {
+            let subject = SubjectName::parse("subject", name).unwrap();
+            assert_eq!(subject.to_string(), name);
+        }
+        for name in ["", "members/", "members/x", "people/x", "serviceAccounts"] {
+            assert!(SubjectName::parse("subject", name).is_err(), "{name}");
+        }
+    }
+}

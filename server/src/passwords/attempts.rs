@@ -1,0 +1,165 @@
+//! How often a password may be tried: after some failures whoever tries an account, or tries
+//! from an address, waits twice as long each time. Kept in Postgres, so that all replicas count
+//! together.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::PgPool;
+
+use crate::error::Error;
+
+/// Attempts on an account before anybody waits.
+const ACCOUNT_FREE: i32 = 5;
+/// Failures from an address before anybody waits: many people may share one.
+const ADDRESS_FREE: i32 = 50;
+/// The longest wait. Longer ones would let anybody keep the owner of an account out.
+const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+/// What of an IPv6 address one customer is given.
+const IPV6_PREFIX_SEGMENTS: usize = 4;
+
+/// One attempt, which counts as failed until it is told otherwise.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    pool: &'a PgPool,
+    account: String,
+    address: Option<String>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Begins an attempt on the account of an e-mail address (anybody's or nobody's). It counts
+    /// before the password is looked at, so that many at once are no way round.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] if it is too early for another.
+    pub async fn begin(
+        pool: &'a PgPool,
+        email: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Self, Error> {
+        let address = address.map(address_subject);
+        if let Some(address) = &address {
+            check(pool, address).await?;
+        }
+        let account = account_subject(email);
+        while !count(pool, &account, ACCOUNT_FREE).await? {
+            // The wait may be over by now: then it is counted.
+            check(pool, &account).await?;
+        }
+        Ok(Self {
+            pool,
+            account,
+            address,
+        })
+    }
+
+    /// The password was right: the account's count begins anew.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn succeeded(self) -> Result<(), Error> {
+        sqlx::query!(
+            "delete from password_attempts where subject = $1",
+            self.account
+        )
+        .execute(self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The password was wrong: that counts for the address, too.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn failed(self) -> Result<(), Error> {
+        if let Some(address) = &self.address {
+            count(self.pool, address, ADDRESS_FREE).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An unknown e-mail address counts as any other, and is nothing to keep in plain text.
+fn account_subject(email: &str) -> String {
+    let digest = Sha256::digest(email.as_bytes());
+    let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+    format!("account {}", digits.collect::<String>())
+}
+
+fn address_subject(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("address {address}"),
+        IpAddr::V6(address) => {
+            let segments = address.segments();
+            let prefix = segments.iter().take(IPV6_PREFIX_SEGMENTS);
+            let prefix: Vec<String> = prefix.map(|it| format!("{it:x}")).collect();
+            format!("address {}::/64", prefix.join(":"))
+        }
+    }
+}
+
+/// Counts an attempt. False: it is too early.
+async fn count(pool: &PgPool, subject: &str, free: i32) -> Result<bool, Error> {
+    let counted = sqlx::query!(
+        "insert into password_attempts as a (subject, failures, failed_at, next_at)
+         values ($1, 1, clock_timestamp(), clock_timestamp())
+         on conflict (subject) do update
+         set failures = a.failures + 1,
+             failed_at = clock_timestamp(),
+             next_at = clock_timestamp() + make_interval(secs =>
+                 case when a.failures + 1 < $2 then 0
+                 else least($3, power(2, least(a.failures + 1 - $2, 30))) end)
+         where a.next_at <= clock_timestamp()",
+        subject,
+        free,
+        WAIT_MAX.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(counted.rows_affected() == 1)
+}
+
+/// Refuses what comes too early.
+async fn check(pool: &PgPool, subject: &str) -> Result<(), Error> {
+    let wait = sqlx::query_scalar!(
+        r#"select extract(epoch from next_at - clock_timestamp())::float8 as "wait!"
+           from password_attempts where subject = $1 and next_at > clock_timestamp()"#,
+        subject,
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(wait) = wait else {
+        return Ok(());
+    };
+    let retry_after = Duration::try_from_secs_f64(wait).unwrap_or(WAIT_MAX);
+    Err(Error::Exhausted {
+        description: format!(
+            "too many wrong passwords; try again in {} s",
+            retry_after.as_secs() + 1
+        ),
+        retry_after,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_told_apart_by_its_address_and_kept_as_a_hash() {
+        let subject = account_subject("ada@example.com");
+        assert!(!subject.contains("ada"), "{subject}");
+        assert_eq!(subject, account_subject("ada@example.com"));
+        assert_ne!(subject, account_subject("bob@example.com"));
+    }
+
+    #[test]
+    fn addresses_of_one_customer_count_as_one() {
+        let subject = |text: &str| address_subject(text.parse().unwrap());
+        assert_eq!(subject("192.0.2.7"), "address 192.0.2.7");
+        assert_eq!(subject("2001:db8:0:1::1"), "address 2001:db8:0:1::/64");
+        assert_eq!(subject("2001:db8:0:1::1"), subject("2001:db8:0:1:ffff::2"));
+        assert_ne!(subject("2001:db8:0:1::1"), subject("2001:db8:0:2::1"));
+    }
+}

@@ -1,0 +1,145 @@
+//! Sessions: a person who is signed in to one organization. Operational rows: nothing here says
+//! who may do what.
+
+use burgee_hub::credential::{self, Kind, Secret};
+use burgee_proto::admin::v1::Session;
+use sqlx::types::time::OffsetDateTime;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::access::Origin;
+use crate::error::Error;
+use crate::names::SessionName;
+use crate::random;
+use crate::stored::timestamp;
+
+/// How long a session lives, however much it is used, in days.
+pub const LIFETIME_DAYS: i32 = 7;
+/// How long a session lives without being used, in hours.
+pub const IDLE_HOURS: i32 = 24;
+/// How many sessions a list shows.
+const LIST_MAX: i64 = 100;
+
+/// A session, without its secret.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its uid.
+    pub id: Uuid,
+    /// The key of its organization.
+    pub organization: String,
+    address: String,
+    user_agent: String,
+    created_at: OffsetDateTime,
+    last_seen_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+impl Row {
+    /// As answers show it, in a call of the session `current`.
+    #[must_use]
+    pub fn show(&self, current: Uuid) -> Session {
+        Session {
+            name: SessionName { uid: self.id }.to_string(),
+            uid: self.id.to_string(),
+            organization: self.organization.clone(),
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+            create_time: Some(timestamp(self.created_at)),
+            last_seen_time: Some(timestamp(self.last_seen_at)),
+            expire_time: Some(timestamp(self.expires_at)),
+            current: self.id == current,
+        }
+    }
+}
+
+/// Signs a member in.
+///
+/// # Errors
+/// [`Error::ProofInvalid`] for one who was deactivated in the meantime.
+pub async fn begin(
+    connection: &mut PgConnection,
+    member: Uuid,
+    origin: &Origin,
+) -> Result<(Row, Secret), Error> {
+    let secret = credential::generate(Kind::Session, random::bytes()?);
+    let hash = secret.hash();
+    // The lock: whoever deactivates the member ends this session too, or comes first.
+    let row = sqlx::query_as!(
+        Row,
+        r#"with member as (
+               select m.id, o.key from members m
+               join organizations o on o.id = m.organization_id
+               where m.id = $2 and not m.deactivated
+               for share of m
+           ),
+           session as (
+               insert into sessions (id, member_id, hash, address, user_agent, expires_at)
+               select $1, id, $3, $4, $5, clock_timestamp() + make_interval(days => $6) from member
+               returning id, address, user_agent, created_at, last_seen_at, expires_at
+           )
+           select s.id, m.key as organization, s.address, s.user_agent, s.created_at,
+                  s.last_seen_at, s.expires_at
+           from session s cross join member m"#,
+        Uuid::new_v4(),
+        member,
+        hash.as_slice(),
+        origin.address_text(),
+        origin.user_agent,
+        LIFETIME_DAYS,
+    )
+    .fetch_optional(connection)
+    .await?;
+    let row = row.ok_or(Error::ProofInvalid {
+        description: "the member was deactivated",
+    })?;
+    Ok((row, secret))
+}
+
+/// Reads a person's sessions that have not ended, newest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(pool: &PgPool, person: Uuid) -> Result<Vec<Row>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select s.id, o.key as organization, s.address, s.user_agent, s.created_at,
+                s.last_seen_at, s.expires_at
+         from sessions s
+         join members m on m.id = s.member_id
+         join organizations o on o.id = m.organization_id
+         where m.person_id = $1 and not m.deactivated and s.ended_at is null
+           and s.expires_at > clock_timestamp()
+           and s.last_seen_at > clock_timestamp() - make_interval(hours => $3)
+         order by s.created_at desc, s.id limit $2",
+        person,
+        LIST_MAX,
+        IDLE_HOURS,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}
+
+/// Ends one of a person's sessions. None: there is no such session, or it has ended.
+///
+/// # Errors
+/// Those of the database.
+pub async fn end(
+    connection: &mut PgConnection,
+    person: Uuid,
+    session: Uuid,
+) -> Result<Option<Row>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        "update sessions s set ended_at = clock_timestamp()
+         from members m join organizations o on o.id = m.organization_id
+         where m.id = s.member_id and m.person_id = $1 and s.id = $2 and s.ended_at is null
+         returning s.id, o.key as organization, s.address, s.user_agent, s.created_at,
+                   s.last_seen_at, s.expires_at",
+        person,
+        session,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
+}

@@ -1,0 +1,38 @@
+//! People: the first owner comes by a link, others are invited, and whoever is
+//! kept out is out, everywhere.
+
+mod invitations;
+mod members;
+mod signing_in;
+
+use burgee_proto::admin::v1::{AuditEntry, ListAuditEntriesRequest, WhoAmIRequest, WhoAmIResponse};
+use burgee_tests::callers::Caller;
+use burgee_tests::wait::{SOON, until};
+use tonic::{Code, Status};
+
+/// Who a caller is.
+async fn who_am_i(caller: &Caller) -> Result<WhoAmIResponse, Status> {
+    let response = caller.auth().who_am_i(WhoAmIRequest {}).await?;
+    Ok(response.into_inner())
+}
+
+/// Waits until a credential opens nothing.
+async fn is_shut_out(caller: &Caller) {
+    until("the session is refused", SOON, async || {
+        let outcome = who_am_i(caller).await;
+        outcome.is_err_and(|status| status.code() == Code::Unauthenticated)
+    })
+    .await;
+}
+
+/// The audit log, oldest first.
+async fn audit(owner: &Caller) -> Vec<AuditEntry> {
+    let request = ListAuditEntriesRequest {
+        page_size: 1_000,
+        ..ListAuditEntriesRequest::default()
+    };
+    let entries = owner.audit().list_audit_entries(request).await.unwrap();
+    let mut entries = entries.into_inner().audit_entries;
+    entries.reverse();
+    entries
+}

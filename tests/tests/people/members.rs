@@ -1,0 +1,198 @@
+//! What is done with members: roles, a name, and keeping them out.
+
+use burgee_proto::admin::v1::{
+    DeactivateMemberRequest, DeleteRoleBindingRequest, ExplainAccessRequest, GetMemberRequest,
+    ListMembersRequest, ListProjectsRequest, ListRoleBindingsRequest, Member,
+    ReactivateMemberRequest, UpdateMemberRequest,
+};
+use burgee_tests::callers::Caller;
+use burgee_tests::errors::{reason, refused};
+use burgee_tests::people::PASSWORD;
+use burgee_tests::server::TestServer;
+use tonic::{Code, Status};
+
+use super::{is_shut_out, who_am_i};
+
+async fn deactivate(caller: &Caller, name: &str) -> Result<Member, Status> {
+    let request = DeactivateMemberRequest {
+        name: name.to_owned(),
+        ..DeactivateMemberRequest::default()
+    };
+    let response = caller.members().deactivate_member(request).await?;
+    Ok(response.into_inner().member.unwrap())
+}
+
+async fn allowed(caller: &Caller, subject: &str, permission: &str) -> bool {
+    let request = ExplainAccessRequest {
+        subject: subject.to_owned(),
+        permission: permission.to_owned(),
+        ..ExplainAccessRequest::default()
+    };
+    let response = caller.members().explain_access(request).await.unwrap();
+    response.into_inner().allowed
+}
+
+#[tokio::test]
+async fn a_deactivated_member_is_out_at_every_server_and_comes_back_with_their_roles() {
+    let server = TestServer::start().await;
+    let other = TestServer::on(server.database()).await;
+    let owner = server.admin();
+    let (ada, member) = owner.person("ada@example.com", "viewer", "").await;
+    let secret = server
+        .nobody()
+        .sign_in("ada@example.com", PASSWORD)
+        .await
+        .unwrap()
+        .secret;
+    let elsewhere = Caller::new(other.address(), &secret);
+    who_am_i(&elsewhere).await.unwrap();
+
+    let deactivated = deactivate(owner, &member.name).await.unwrap();
+    assert!(deactivated.deactivated);
+    is_shut_out(&ada).await;
+    is_shut_out(&elsewhere).await;
+    let outcome = server.nobody().sign_in("ada@example.com", PASSWORD).await;
+    refused(outcome, Code::Unauthenticated);
+    assert!(!allowed(owner, &member.name, "project.read").await);
+
+    let request = ReactivateMemberRequest {
+        name: member.name.clone(),
+        ..ReactivateMemberRequest::default()
+    };
+    owner.members().reactivate_member(request).await.unwrap();
+    assert!(allowed(owner, &member.name, "project.read").await);
+    // The old sessions stay ended.
+    is_shut_out(&ada).await;
+    let secret = server
+        .nobody()
+        .sign_in("ada@example.com", PASSWORD)
+        .await
+        .unwrap()
+        .secret;
+    let ada = server.caller(&secret);
+    ada.projects()
+        .list_projects(ListProjectsRequest::default())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn nobody_touches_a_member_who_may_do_more() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (_, boss) = owner.person("boss@example.com", "owner", "").await;
+    let (admin, _) = owner.person("admin@example.com", "admin", "").await;
+    refused(deactivate(&admin, &boss.name).await, Code::PermissionDenied);
+    let request = UpdateMemberRequest {
+        member: Some(Member {
+            display_name: "Nobody".to_owned(),
+            ..boss
+        }),
+        ..UpdateMemberRequest::default()
+    };
+    refused(
+        admin.members().update_member(request).await,
+        Code::PermissionDenied,
+    );
+    let (viewer, _) = owner.person("viewer@example.com", "viewer", "").await;
+    let (_, other) = owner.person("other@example.com", "viewer", "").await;
+    refused(
+        deactivate(&viewer, &other.name).await,
+        Code::PermissionDenied,
+    );
+}
+
+#[tokio::test]
+async fn the_last_owner_who_is_let_in_stays() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (ada, ada_member) = owner.person("ada@example.com", "owner", "").await;
+    let (_, bob) = owner.person("bob@example.com", "owner", "").await;
+    deactivate(owner, &bob.name).await.unwrap();
+    let list = ListRoleBindingsRequest {
+        subject: "serviceAccounts/admin".to_owned(),
+        ..ListRoleBindingsRequest::default()
+    };
+    let held = ada.members().list_role_bindings(list).await.unwrap();
+    let [machine] = held.into_inner().role_bindings.try_into().unwrap();
+    let delete = DeleteRoleBindingRequest {
+        name: machine.name,
+        ..DeleteRoleBindingRequest::default()
+    };
+    ada.members().delete_role_binding(delete).await.unwrap();
+    // Bob is an owner by name alone.
+    let status = refused(
+        deactivate(&ada, &ada_member.name).await,
+        Code::FailedPrecondition,
+    );
+    assert_eq!(reason(&status), "LAST_OWNER");
+    let [binding] = who_am_i(&ada)
+        .await
+        .unwrap()
+        .role_bindings
+        .try_into()
+        .unwrap();
+    let delete = DeleteRoleBindingRequest {
+        name: binding.name,
+        ..DeleteRoleBindingRequest::default()
+    };
+    let outcome = ada.members().delete_role_binding(delete).await;
+    assert_eq!(
+        reason(&refused(outcome, Code::FailedPrecondition)),
+        "LAST_OWNER"
+    );
+}
+
+#[tokio::test]
+async fn members_are_listed_renamed_and_told_apart_by_etag() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (ada, member) = owner.person("ada@example.com", "viewer", "").await;
+    owner.person("bob@example.com", "viewer", "").await;
+    let mut listed = Vec::new();
+    let mut request = ListMembersRequest {
+        page_size: 1,
+        ..ListMembersRequest::default()
+    };
+    loop {
+        let page = ada
+            .members()
+            .list_members(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
+        listed.extend(page.members);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let emails: Vec<_> = listed.iter().map(|it| it.email.as_str()).collect();
+    assert_eq!(emails, ["ada@example.com", "bob@example.com"]);
+
+    let mut request = UpdateMemberRequest {
+        member: Some(Member {
+            display_name: "Ada Lovelace".to_owned(),
+            ..member.clone()
+        }),
+        ..UpdateMemberRequest::default()
+    };
+    let renamed = owner
+        .members()
+        .update_member(request.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        renamed.into_inner().member.unwrap().display_name,
+        "Ada Lovelace"
+    );
+    request.member.as_mut().unwrap().display_name = "Ada Byron".to_owned();
+    refused(owner.members().update_member(request).await, Code::Aborted);
+    let get = GetMemberRequest { name: member.name };
+    let got = ada.members().get_member(get).await.unwrap().into_inner();
+    assert_eq!(got.member.unwrap().display_name, "Ada Lovelace");
+    let absent = GetMemberRequest {
+        name: format!("members/{}", uuid::Uuid::new_v4()),
+    };
+    refused(ada.members().get_member(absent).await, Code::NotFound);
+}
