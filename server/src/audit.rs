@@ -7,9 +7,11 @@
 //! | [`append`] | entries of what no change tells of: signing in |
 //! | [`sealer`], [`keys`] | sealing them, behind those who write |
 //! | [`verify`] | finding the first that is not as it was sealed |
+//! | [`denials`] | telling of refused attempts |
 //! | [`erase`] | blanking a person's data, without breaking a seal |
 
 pub mod append;
+pub mod denials;
 pub mod erase;
 pub mod export_audit_entries;
 pub mod keys;

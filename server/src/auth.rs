@@ -4,7 +4,7 @@
 //! caller has, and puts a [`Caller`] into the request's extensions, from which alone
 //! [`crate::access::authorize`] makes a proof. Data-plane methods pass: the hub
 //! checks their keys. A method without a row in [`crate::access::METHODS`] does
-//! not reach a handler.
+//! not reach a handler. What a known caller is refused goes to the audit log.
 
 mod accept_invitation;
 mod cache;
@@ -24,9 +24,11 @@ use axum::response::Response;
 use burgee_hub::credential::{self, Kind};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tonic::Status;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use crate::access::{self, Caller, Origin, Principal, Rule};
+use crate::audit::denials::Denials;
 use crate::error::Error;
 
 pub use tokens::Tokens;
@@ -35,7 +37,7 @@ pub use uses::Uses;
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
 /// layer, which turns its statuses into what browsers read.
 pub async fn authenticate(
-    State(tokens): State<Tokens>,
+    State((tokens, denials)): State<(Tokens, Denials)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -47,8 +49,12 @@ pub async fn authenticate(
                 needs: rule.needs(),
                 origin: Origin::of(&request),
             };
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let response = next.run(request).await;
+            if let Some(permission) = lacking(response.headers()) {
+                denials.note(&caller, &permission);
+            }
+            response
         }
         Ok(Recognised::Unproven) => {
             let origin = Origin::of(&request);
@@ -56,8 +62,25 @@ pub async fn authenticate(
             next.run(request).await
         }
         Ok(Recognised::NotOurs) => next.run(request).await,
-        Err(status) => status.into_http(),
+        Err(status) => {
+            if status.code() == Code::Unauthenticated {
+                denials.note_anonymous();
+            }
+            status.into_http()
+        }
     }
+}
+
+/// The permission that a call was refused for want of.
+fn lacking(headers: &HeaderMap) -> Option<String> {
+    // A refused call has its status where others have the beginning of their answer.
+    let status = Status::from_header_map(headers)?;
+    if status.code() != Code::PermissionDenied {
+        return None;
+    }
+    let details = status.get_error_details();
+    let metadata = details.error_info().map(|info| &info.metadata);
+    metadata.and_then(|metadata| metadata.get("permission").cloned())
 }
 
 /// Who calls.

@@ -26,7 +26,7 @@ pub enum Command {
     /// Try Burgee out: a private Postgres, a demo project, keys, on loopback
     Dev(Dev),
     /// Bring the database's schema up to date
-    Migrate(Database),
+    Migrate(Migrate),
     /// Make an organization with a service account `admin`, and print its token, once
     CreateOrganization(CreateOrganization),
     /// Make a token for the service account `admin` of an organization and print it, once
@@ -38,6 +38,17 @@ pub enum Command {
     /// Look after the audit log
     #[command(subcommand)]
     Audit(Audit),
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
+    /// A role that servers work with: grant it what they need, and no way to change the audit log
+    #[arg(long, env = "BURGEE_SERVING_ROLE", value_name = "NAME")]
+    pub serving_role: Option<String>,
 }
 
 /// `audit`.
@@ -332,11 +343,11 @@ mod tests {
     fn the_usual_sizes_are_those_of_the_options() {
         let parsed =
             Config::try_parse_from(["burgee-server", "migrate", "--database-url", "x"]).unwrap();
-        let Command::Migrate(database) = parsed.command else {
+        let Command::Migrate(migrate) = parsed.command else {
             panic!("another command")
         };
         assert_eq!(
-            format!("{:?}", database),
+            format!("{:?}", migrate.database),
             format!("{:?}", Database::at("x".to_owned()))
         );
     }

@@ -44,6 +44,26 @@ pub async fn migrate(database: &Database) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Grants a role, other than the one that migrates, what servers need: above all, no way to
+/// change what the audit log holds. To be repeated after each migration.
+///
+/// # Errors
+/// [`Failure::Database`] if there is no such role, or it has all rights anyway; those of
+/// connecting.
+pub async fn grant_serving_role(database: &Database, role: &str) -> Result<(), Failure> {
+    let mut connection = app::connect(&app::options(database)?).await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query_scalar!("select set_config('burgee.serving_role', $1, true)", role)
+        .fetch_one(&mut *transaction)
+        .await?;
+    sqlx::raw_sql(include_str!("deployment/serving_role.sql"))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    connection.close().await?;
+    Ok(())
+}
+
 /// Whether the schema is what this program needs, or newer.
 ///
 /// # Errors

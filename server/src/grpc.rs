@@ -23,6 +23,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_web::GrpcWebLayer;
 
 use crate::app::App;
+use crate::audit::denials::Denials;
 use crate::auth::{self, Tokens};
 use crate::failure::Failure;
 use crate::{
@@ -55,13 +56,14 @@ pub fn router(
     app: &App,
     hub: &Hub,
     tokens: Tokens,
+    denials: Denials,
     health: HealthServer<impl Health>,
 ) -> Result<Router, Failure> {
     let services = reflected(administered(app, hub).add_service(health))?;
     let services = services
         .into_axum_router()
         // The innermost layer first.
-        .layer(from_fn_with_state(tokens, auth::authenticate))
+        .layer(from_fn_with_state((tokens, denials), auth::authenticate))
         .layer(GrpcWebLayer::new());
     let all = services.merge(http::router()).fallback(unknown_path);
     Ok(guard(all, &CallLimits::default()).layer(http::cross_origin()))

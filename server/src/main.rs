@@ -9,7 +9,7 @@ use burgee_server::audit::erase::{self, Erasure};
 use burgee_server::audit::verify::{self, Expected};
 use burgee_server::config::{
     Audit, Command, Config, CreateAdminToken, CreateOrganization, CreateOwner, Database,
-    EraseAudit, Serve, VerifyAudit,
+    EraseAudit, Migrate, Serve, VerifyAudit,
 };
 use burgee_server::failure::Failure;
 use burgee_server::serve::{Server, asked_to_end};
@@ -36,7 +36,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     let outcome = match command {
         Command::Serve(options) => serve(options).await,
         Command::Dev(options) => dev::run(options).await,
-        Command::Migrate(database) => deployment::migrate(&database).await,
+        Command::Migrate(options) => migrate(options).await,
         Command::CreateOrganization(options) => create_organization(&options).await,
         Command::CreateAdminToken(options) => create_admin_token(&options).await,
         Command::CreateOwner(options) => create_owner(&options).await,
@@ -46,6 +46,14 @@ async fn run(command: Command) -> Result<(), Failure> {
     };
     telemetry.finish().await;
     outcome
+}
+
+async fn migrate(options: Migrate) -> Result<(), Failure> {
+    deployment::migrate(&options.database).await?;
+    if let Some(role) = options.serving_role {
+        deployment::grant_serving_role(&options.database, &role).await?;
+    }
+    Ok(())
 }
 
 async fn serve(options: Serve) -> Result<(), Failure> {

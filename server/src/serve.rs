@@ -15,6 +15,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::app::App;
+use crate::audit::denials::Denials;
 use crate::audit::keys::Keys;
 use crate::audit::sealer;
 use crate::auth::Tokens;
@@ -93,7 +94,8 @@ impl Server {
         report(&reporter, ServingStatus::Serving).await;
         let tokens = Tokens::new(&self.app);
         let uses = tokens.uses();
-        let router = grpc::router(&self.app, &hub, tokens, health)?;
+        let denials = Denials::default();
+        let router = grpc::router(&self.app, &hub, tokens, denials.clone(), health)?;
 
         let stopped = CancellationToken::new();
         let workers = TaskTracker::new();
@@ -103,6 +105,7 @@ impl Server {
             stopped.clone(),
         ));
         workers.spawn(uses.run(self.app.pools.write.clone(), stopped.clone()));
+        workers.spawn(denials.run(self.app.pools.write.clone(), stopped.clone()));
         workers.spawn(sealer::run(
             self.app.pools.write.clone(),
             self.audit_keys,

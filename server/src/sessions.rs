@@ -84,7 +84,7 @@ pub async fn begin(
         member,
         hash.as_slice(),
         origin.address_text(),
-        origin.user_agent,
+        &*origin.user_agent,
         LIFETIME_DAYS,
     )
     .fetch_optional(connection)

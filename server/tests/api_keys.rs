@@ -19,6 +19,7 @@ use burgee_proto::sync::v1::ItemKind;
 use burgee_proto::types::v1::{AccessKey, AccessKeyKind};
 use burgee_server::access::{Caller, vouch};
 use burgee_server::app::App;
+use burgee_server::audit::denials::Denials;
 use burgee_server::auth::{self, Tokens};
 use burgee_server::change::{self, Mutation};
 use burgee_server::config::Database;
@@ -402,9 +403,10 @@ async fn call(app: &App, method: &str, token: &str) -> String {
         assert_eq!(told, wanted);
         tonic::Status::ok("").into_http::<axum::body::Body>()
     };
-    let router = Router::new()
-        .fallback(handler)
-        .layer(from_fn_with_state(Tokens::new(app), auth::authenticate));
+    let router = Router::new().fallback(handler).layer(from_fn_with_state(
+        (Tokens::new(app), Denials::default()),
+        auth::authenticate,
+    ));
     let request = Request::post(method).header("authorization", format!("Bearer {token}"));
     let response = router
         .oneshot(request.body(axum::body::Body::empty()).unwrap())

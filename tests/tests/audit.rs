@@ -8,10 +8,11 @@ use burgee_tests::builders::boolean_flag;
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::refused;
 use burgee_tests::server::TestServer;
+use burgee_tests::wait::{SOON, until};
 use prost_types::value::Kind;
 use tonic::Code;
 
-async fn entries(caller: &Caller, filter: AuditFilter) -> Vec<AuditEntry> {
+pub(crate) async fn entries(caller: &Caller, filter: AuditFilter) -> Vec<AuditEntry> {
     let mut all = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -196,4 +197,63 @@ async fn only_who_may_reads_the_audit_log() {
         owner.audit().list_audit_entries(bad).await,
         Code::InvalidArgument,
     );
+}
+
+#[tokio::test]
+async fn refused_attempts_are_told_with_their_count() {
+    /// How often it is tried.
+    const ATTEMPTS: i32 = 7;
+
+    let mut server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let owner = server.admin().clone();
+    let viewer = owner.somebody("curious", "viewer", "").await;
+    for _ in 0..ATTEMPTS {
+        let request = production.set_enabled_request("banner", true);
+        refused(
+            viewer.flags().set_flag_enabled(request).await,
+            Code::PermissionDenied,
+        );
+    }
+    let nobody = server.caller("burgee_svc_nonsense");
+    let request = production.set_enabled_request("banner", true);
+    refused(
+        nobody.flags().set_flag_enabled(request).await,
+        Code::Unauthenticated,
+    );
+    let refusals = async |denied| {
+        let filter = AuditFilter {
+            method: "SetFlagEnabled".to_owned(),
+            denied: Some(denied),
+            ..AuditFilter::default()
+        };
+        entries(&owner, filter).await
+    };
+    until("the first attempt is told", SOON, async || {
+        !refusals(true).await.is_empty()
+    })
+    .await;
+    // What is counted still is told at the end.
+    server.stop().await;
+    server.start_again().await;
+
+    let told = refusals(true).await;
+    assert!(told.len() <= 2, "one at once, and one of all that followed");
+    let count: i32 = told.iter().map(|entry| entry.denied).sum();
+    assert_eq!(count, ATTEMPTS);
+    for entry in told {
+        assert_eq!(entry.actor, "serviceAccounts/curious");
+        assert_eq!(entry.method, "/burgee.admin.v1.FlagService/SetFlagEnabled");
+        assert_eq!(entry.address, "127.0.0.1");
+        let detail = format!("{:?}", entry.detail.unwrap());
+        assert!(detail.contains("flagConfig.setEnabled"), "{detail}");
+    }
+    assert!(refusals(false).await.is_empty(), "nothing was done");
+    let all = entries(&owner, AuditFilter::default()).await;
+    let done = AuditFilter {
+        denied: Some(false),
+        ..AuditFilter::default()
+    };
+    assert!(entries(&owner, done).await.len() < all.len());
 }

@@ -11,6 +11,7 @@ use burgee_tests::process::{built, run};
 use burgee_tests::project::TestEnvironment;
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
+use sqlx::{Postgres, Transaction};
 use tokio::task::JoinSet;
 
 /// How many entries a log has that is tampered with.
@@ -296,35 +297,88 @@ async fn what_a_long_transaction_commits_late_is_sealed_in_its_place() {
     let server = TestServer::sealing_with(&database, &key(1)).await;
     let (shop, production) = server.shop().await;
     shop.create_flag(boolean_flag("banner")).await;
-    let mut transaction = database.pool().begin().await.unwrap();
-    let late: i64 = sqlx::query_scalar(
-        "insert into audit_entries (organization_id, actor, method, request_id, resource, part, reason)
-         select id, 'late', '', '', '', '', '' from organizations returning id",
-    )
-    .fetch_one(&mut *transaction)
-    .await
-    .unwrap();
+    let (early, early_entry) = open_transaction(&database).await;
+    let (late, late_entry) = open_transaction(&database).await;
     toggle(&production).await;
-    let scans = "select coalesce(seq_scan, 0) + coalesce(idx_scan, 0) from pg_stat_user_tables
-        where relname = 'audit_seals'";
-    let before = database.number(scans).await;
-    until("the sealer has looked", SOON, async || {
-        // A look is several scans.
-        database.number(scans).await > before + 10
+    // Nothing before this entry can appear any more; before those of the toggle, one can.
+    early.commit().await.unwrap();
+    let newest =
+        "select coalesce((select audit_id from audit_seals order by position desc limit 1), 0)";
+    until("the early entry is sealed", SOON, async || {
+        database.number(newest).await == early_entry
     })
     .await;
-    transaction.commit().await.unwrap();
+    let unsealed = database
+        .verify_audit(&sealed_with(&key(1)))
+        .await
+        .unwrap()
+        .waiting;
+    assert_eq!(unsealed, 2, "those of the toggle");
+    late.commit().await.unwrap();
     database.is_sealed().await;
 
     let report = database.verify_audit(&sealed_with(&key(1))).await.unwrap();
     let entries = database.number("select count(*) from audit_entries").await;
     assert_eq!(report.entries, entries);
     let ids = "select audit_id from audit_seals order by position desc limit 3";
-    let ids: Vec<i64> = sqlx::query_scalar(ids)
-        .fetch_all(database.pool())
-        .await
-        .unwrap();
-    assert_eq!(ids[2], late, "{ids:?}");
+    let ids = sqlx::query_scalar(ids).fetch_all(database.pool()).await;
+    let ids: Vec<i64> = ids.unwrap();
+    assert_eq!(ids[2], late_entry, "{ids:?}");
+}
+
+/// A transaction that has written an entry, and its id.
+async fn open_transaction(database: &TestDatabase) -> (Transaction<'static, Postgres>, i64) {
+    let mut transaction = database.pool().begin().await.unwrap();
+    let insert = "insert into audit_entries
+            (organization_id, actor, method, request_id, resource, part, reason)
+        select id, 'somebody', '', '', '', '', '' from organizations returning id";
+    let entry = sqlx::query_scalar(insert)
+        .fetch_one(&mut *transaction)
+        .await;
+    (transaction, entry.unwrap())
+}
+
+#[tokio::test]
+async fn a_log_that_was_restored_into_another_cluster_is_sealed_on() {
+    let database = Arc::new(TestDatabase::create().await);
+    let server = TestServer::sealing_with(&database, &key(1)).await;
+    let (shop, production) = server.shop().await;
+    // Of a transaction that this cluster is yet to come to, and not sealed when it was saved.
+    let restored = "insert into audit_entries
+            (transaction_id, organization_id, actor, method, request_id, resource, part, reason)
+        select '1000000000000', id, 'somebody', '', '', '', '', ''
+        from organizations cross join generate_series(1, 3)";
+    database.execute(restored.to_owned()).await.unwrap();
+    database.is_sealed().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    toggle(&production).await;
+    database.is_sealed().await;
+    toggle(&production).await;
+    database.is_sealed().await;
+
+    let report = database.verify_audit(&sealed_with(&key(1))).await.unwrap();
+    let entries = database.number("select count(*) from audit_entries").await;
+    assert_eq!((report.entries, report.waiting), (entries, 0));
+}
+
+#[tokio::test]
+async fn a_server_tells_that_the_end_of_the_log_was_cut_off() {
+    let database = Arc::new(TestDatabase::create().await);
+    let server = TestServer::sealing_with(&database, &key(1)).await;
+    let (shop, _) = server.shop().await;
+    database.is_sealed().await;
+    // Whoever seals this has seen that.
+    shop.create_flag(boolean_flag("banner")).await;
+    database.is_sealed().await;
+    let cut = "alter table audit_seals disable trigger all; delete from audit_seals";
+    database.execute(cut.to_owned()).await.unwrap();
+    until("the server tells", SOON, async || {
+        server.log().contains("has lost a seal")
+    })
+    .await;
+    // What is still there is sealed again: that this happened is for the server's log to tell.
+    database.is_sealed().await;
+    database.verify_audit(&sealed_with(&key(1))).await.unwrap();
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 
 mod access;
 mod audit;
+mod audit_rights;
 mod audit_seal;
 mod bad_input;
 mod behind;

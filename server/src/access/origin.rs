@@ -1,6 +1,7 @@
 //! From where somebody calls.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use burgee_runtime::Connection;
 use http::Request;
@@ -15,7 +16,7 @@ pub struct Origin {
     /// The address of whoever is connected.
     pub address: Option<IpAddr>,
     /// With what, as the caller says. Empty: it does not say.
-    pub user_agent: String,
+    pub user_agent: Arc<str>,
 }
 
 impl Origin {
@@ -29,7 +30,7 @@ impl Origin {
         user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_MAX));
         Self {
             address: connection.map(|connection| connection.remote_addr.ip()),
-            user_agent,
+            user_agent: user_agent.into(),
         }
     }
 
@@ -54,8 +55,8 @@ mod tests {
                 Request::builder().header(USER_AGENT, HeaderValue::from_bytes(value).unwrap());
             Origin::of(&request.body(()).unwrap())
         };
-        assert_eq!(origin(b"grpcurl/1.9.3").user_agent, "grpcurl/1.9.3");
-        assert_eq!(origin(b"\xff").user_agent, "\u{fffd}");
+        assert_eq!(*origin(b"grpcurl/1.9.3").user_agent, *"grpcurl/1.9.3");
+        assert_eq!(*origin(b"\xff").user_agent, *"\u{fffd}");
         let long = "é".repeat(USER_AGENT_MAX);
         assert_eq!(origin(long.as_bytes()).user_agent.len(), USER_AGENT_MAX);
         assert_eq!(origin(b"a").address_text(), "");

@@ -43,7 +43,7 @@ pub async fn append(connection: &mut PgConnection, event: Event<'_>) -> Result<(
         event.part,
         event.detail.to_string(),
         event.origin.address_text(),
-        event.origin.user_agent,
+        &*event.origin.user_agent,
         i32::from(event.denied),
     )
     .execute(connection)

@@ -59,10 +59,11 @@ pub async fn run(pool: PgPool, keys: Keys, stop: CancellationToken) {
         );
     }
     let sealing = async {
-        let mut telling = tokio::time::interval(TOLD_INTERVAL);
+        let mut seen = None;
         let mut well = true;
+        let mut telling = tokio::time::interval(TOLD_INTERVAL);
         loop {
-            let outcome = seal_all(&pool, &keys).await;
+            let outcome = pass(&pool, &keys, &mut seen).await;
             let is_well = matches!(outcome, Ok(Sealed::Entries(_) | Sealed::Busy));
             if !is_well && well {
                 tracing::warn!(
@@ -73,21 +74,36 @@ pub async fn run(pool: PgPool, keys: Keys, stop: CancellationToken) {
             well = is_well;
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
-                _ = telling.tick() => tell(&pool).await,
+                _ = telling.tick() => if let Some(head) = &seen {
+                    tracing::info!(anchor = head.anchor(), "the audit log is sealed");
+                },
             }
         }
     };
     stop.run_until_cancelled(sealing).await;
 }
 
-async fn tell(pool: &PgPool) {
-    // Without an answer there is nothing to tell, and sealing tells why.
-    if let Ok(mut connection) = pool.acquire().await
-        && let Ok(head) = head(&mut connection).await
-        && head.position > 0
-    {
-        tracing::info!(anchor = head.anchor(), "the audit log is sealed");
+/// Seals, after a look at whether what was sealed is still there.
+async fn pass(pool: &PgPool, keys: &Keys, seen: &mut Option<Head>) -> Result<Sealed, Error> {
+    let mut connection = pool.acquire().await?;
+    if let Some(before) = seen {
+        let mac = sqlx::query_scalar!(
+            "select mac from audit_seals where position = $1",
+            before.position,
+        );
+        let mac = mac.fetch_optional(&mut *connection).await?;
+        if mac.as_deref() != Some(&before.mac) {
+            tracing::error!(
+                anchor = before.anchor(),
+                "the audit log has lost a seal that was there: its end was removed, or the \
+                 database was restored"
+            );
+        }
     }
+    let head = head(&mut connection).await?;
+    *seen = Some(head).filter(|head| head.position > 0);
+    drop(connection);
+    seal_all(pool, keys).await
 }
 
 /// Seals all that is ripe.

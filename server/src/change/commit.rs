@@ -225,7 +225,7 @@ impl Change {
                 .map(|row| row.body.clone())
                 .collect::<Vec<_>>(),
             origin.address_text(),
-            origin.user_agent,
+            &*origin.user_agent,
         )
         .execute(self.connection())
         .await?;
