@@ -7,12 +7,18 @@
 //! not reach a handler. What a known caller is refused goes to the audit log.
 
 mod accept_invitation;
+mod browser;
 mod cache;
+mod change_password;
+mod cookie;
+mod new_password;
 mod own_sessions;
+mod reset_password;
 pub mod service;
 mod sessions;
 mod sign_in;
 mod signed_in;
+mod switch_organization;
 mod tokens;
 mod uses;
 
@@ -31,6 +37,7 @@ use crate::access::{self, Caller, Origin, Principal, Rule};
 use crate::audit::denials::Denials;
 use crate::error::Error;
 
+pub use browser::admit_cookies;
 pub use tokens::Tokens;
 pub use uses::Uses;
 

@@ -1,12 +1,12 @@
 //! The services on the one port, and what every call passes on its way to them.
 //!
 //! ```text
-//! CORS ─ guards ─┬─ gRPC-web ─ authentication ─ services
+//! CORS ─ guards ─┬─ cookies ─ gRPC-web ─ authentication ─ services
 //!                └─ /healthz
 //! ```
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use burgee_hub::Hub;
 use burgee_proto::admin::v1::api_key_service_server::ApiKeyServiceServer;
 use burgee_proto::admin::v1::audit_service_server::AuditServiceServer;
@@ -64,7 +64,8 @@ pub fn router(
         .into_axum_router()
         // The innermost layer first.
         .layer(from_fn_with_state((tokens, denials), auth::authenticate))
-        .layer(GrpcWebLayer::new());
+        .layer(GrpcWebLayer::new())
+        .layer(from_fn(auth::admit_cookies));
     let all = services.merge(http::router()).fallback(unknown_path);
     Ok(guard(all, &CallLimits::default()).layer(http::cross_origin()))
 }

@@ -4,6 +4,7 @@
 //! the organization's lock: what is checked cannot move, and the audit log tells of it.
 
 pub mod acceptance;
+pub mod create_password_reset;
 pub mod create_role;
 pub mod create_role_binding;
 pub mod deactivate_member;

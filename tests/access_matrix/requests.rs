@@ -112,6 +112,9 @@ impl Method {
                 message.set_field(&field, Value::String("flag.read".to_owned()));
             } else if field.name() == "email" {
                 message.set_field(&field, Value::String("new@example.com".to_owned()));
+            } else if field.full_name() == "burgee.admin.v1.SwitchOrganizationRequest.organization"
+            {
+                message.set_field(&field, Value::String("default".to_owned()));
             } else if field.name() == "key" {
                 message.set_field(&field, Value::String("new-thing".to_owned()));
             } else if let (Kind::Enum(_), "kind" | "type" | "list") = (field.kind(), field.name()) {

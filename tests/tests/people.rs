@@ -1,8 +1,10 @@
 //! People: the first owner comes by a link, others are invited, and whoever is
 //! kept out is out, everywhere.
 
+mod browsers;
 mod invitations;
 mod members;
+mod passwords;
 mod signing_in;
 
 use burgee_proto::admin::v1::{AuditEntry, ListAuditEntriesRequest, WhoAmIRequest, WhoAmIResponse};

@@ -111,9 +111,15 @@ async fn a_browser_evaluates_over_grpc_web_on_http_1() {
     };
     let path = "/burgee.evaluation.v1.EvaluationService/Evaluate";
 
-    let (head, body) = grpc_web(server.address(), path, &key, &request.encode_to_vec()).await;
+    let (head, body) = grpc_web(
+        server.address(),
+        path,
+        &bearer(&key),
+        &request.encode_to_vec(),
+    )
+    .await;
 
-    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(
         head.contains("content-type: application/grpc-web"),
         "{head}"
@@ -137,7 +143,13 @@ async fn a_browser_follows_evaluations_over_grpc_web_on_http_1() {
         ..WatchEvaluationsRequest::default()
     };
     let path = "/burgee.evaluation.v1.EvaluationService/WatchEvaluations";
-    let stream = send_grpc_web(server.address(), path, &key, &request.encode_to_vec()).await;
+    let stream = send_grpc_web(
+        server.address(),
+        path,
+        &bearer(&key),
+        &request.encode_to_vec(),
+    )
+    .await;
     let mut body = WebBody::new(stream);
 
     let snapshot = match body.message().await {
@@ -197,25 +209,35 @@ impl WebBody {
 
 /// Sends one gRPC-web request as HTTP/1.1; gives the head in lower case, and
 /// the body.
-async fn grpc_web(address: &str, path: &str, key: &str, message: &[u8]) -> (String, Vec<u8>) {
-    let mut stream = send_grpc_web(address, path, key, message).await;
+pub(crate) async fn grpc_web(
+    address: &str,
+    path: &str,
+    headers: &str,
+    message: &[u8],
+) -> (String, Vec<u8>) {
+    let mut stream = send_grpc_web(address, path, headers, message).await;
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     within("the answer", SOON, read).await.unwrap();
     let (head, body) = answer.split_at(end_of_head(&answer).unwrap());
-    let head = String::from_utf8(head.to_vec()).unwrap().to_lowercase();
+    let head = String::from_utf8(head.to_vec()).unwrap();
     if head.contains("transfer-encoding: chunked") {
         return (head, unchunked(body));
     }
     (head, body.to_vec())
 }
 
+/// A header that shows a credential.
+pub(crate) fn bearer(credential: &str) -> String {
+    format!("authorization: Bearer {credential}\r\n")
+}
+
 /// Sends one gRPC-web request as HTTP/1.1; the answer is still to be read.
-async fn send_grpc_web(address: &str, path: &str, key: &str, message: &[u8]) -> TcpStream {
+async fn send_grpc_web(address: &str, path: &str, headers: &str, message: &[u8]) -> TcpStream {
     let host = address.trim_start_matches("http://");
     let length = message.len() + FRAME_HEAD_BYTES;
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\n{headers}\
          content-type: application/grpc-web+proto\r\nx-grpc-web: 1\r\n\
          content-length: {length}\r\nconnection: close\r\n\r\n"
     );
@@ -241,7 +263,7 @@ const TRAILERS: u8 = 0x80;
 
 /// The messages of a gRPC-web body that have come whole, and its trailers as
 /// text.
-fn frames(mut body: &[u8]) -> (Vec<Vec<u8>>, String) {
+pub(crate) fn frames(mut body: &[u8]) -> (Vec<Vec<u8>>, String) {
     let (mut messages, mut trailers) = (Vec::new(), String::new());
     while let [flags, a, b, c, d, rest @ ..] = body {
         let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;

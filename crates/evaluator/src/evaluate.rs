@@ -1,19 +1,24 @@
 //! The order of steps. Each function here is one sentence of the design.
 
-mod decide;
-mod prerequisites;
+use std::collections::HashMap;
 
-use burgee_proto::types::v1::{ErrorCode, Evaluation, FlagType, Position, Reason, ValueType};
+use burgee_proto::types::v1::{
+    ErrorCode, Evaluation, FlagType, Position, Reason, RuleOutcome, ValueType,
+};
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 
-use crate::attribute::is_integer;
+use crate::attribute::{Attribute, is_integer};
+use crate::bucket::bucket;
 use crate::context::Context;
-use crate::flag::{Flag, VariantIndex};
+use crate::flag::{
+    Bucketing, Flag, MutualExclusion, Rule, Serve, Split, Target, Traffic, VariantIndex,
+};
 use crate::ruleset::{Ruleset, Slot, SlotIndex};
-use crate::trace::{Silent, Trace};
+use crate::trace::{Bucketed, Note, Silent, Trace};
 
-use self::decide::decide;
+/// How many prerequisites of one evaluation are memoised without allocating.
+const MEMO_INLINE: usize = 16;
 
 /// What a flag is for a context, and why. Borrows from the ruleset.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,6 +191,291 @@ impl Ruleset {
         };
         trace.leave(Some(outcome));
         outcome
+    }
+
+    /// Walks down the prerequisites with a stack of its own, as chains may be
+    /// longer than the thread's stack bears. There are no cycles among flags
+    /// that are understood.
+    fn outcome_after_prerequisites<'a>(
+        &'a self,
+        index: SlotIndex,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Option<Outcome> {
+        let mut memo = Memo::new();
+        // The flag, and the first of its prerequisites that is not decided.
+        let mut current = (index, 0);
+        let mut waiting: Vec<(SlotIndex, usize)> = Vec::new();
+        loop {
+            let (index, from) = current;
+            let (slot, flag) = self.understood(index)?;
+            trace.enter(index);
+            match self.next_step(slot, flag, from, context, &mut memo, trace) {
+                Step::Decided(outcome) => {
+                    trace.leave(Some(outcome));
+                    memo.insert(index, outcome.variant);
+                    match waiting.pop() {
+                        Some(waiter) => current = waiter,
+                        None => return Some(outcome),
+                    }
+                }
+                Step::Needs(prerequisite, place) => {
+                    trace.leave(None);
+                    waiting.push((index, place));
+                    current = (prerequisite, 0);
+                }
+            }
+        }
+    }
+
+    /// Goes on with a flag, from one of its prerequisites on.
+    fn next_step<'a>(
+        &'a self,
+        slot: &'a Slot,
+        flag: &'a Flag,
+        from: usize,
+        context: &'a Context,
+        memo: &mut Memo,
+        trace: &mut impl Trace<'a>,
+    ) -> Step {
+        if !flag.enabled {
+            return Step::Decided(Outcome::off(flag, Reason::Disabled));
+        }
+        let links = flag.prerequisites.iter().zip(&slot.prerequisites);
+        for (place, (prerequisite, link)) in links.enumerate().skip(from) {
+            let found = link.and_then(|index| Some((index, self.understood(index)?)));
+            let Some((index, (other_slot, other))) = found else {
+                trace.note(Note::Prerequisite {
+                    variant: None,
+                    missing: true,
+                    passed: false,
+                });
+                return Step::Decided(Outcome::off(flag, Reason::PrerequisiteFailed));
+            };
+            let variant = match memo.get(index) {
+                Some(variant) => variant,
+                None if other.enabled && !other.prerequisites.is_empty() => {
+                    return Step::Needs(index, place);
+                }
+                None => {
+                    let outcome = self.outcome(index, other_slot, other, context, trace);
+                    memo.insert(index, outcome.variant);
+                    outcome.variant
+                }
+            };
+            let variant = variant.and_then(|variant| other.variants.get(variant));
+            let passed =
+                variant.is_some_and(|variant| prerequisite.variants.contains(&variant.key));
+            trace.note(Note::Prerequisite {
+                variant: variant.map(|variant| &*variant.key),
+                missing: false,
+                passed,
+            });
+            if !passed {
+                return Step::Decided(Outcome::off(flag, Reason::PrerequisiteFailed));
+            }
+        }
+        Step::Decided(decide(slot, flag, context, trace))
+    }
+}
+
+enum Step {
+    Decided(Outcome),
+    /// A prerequisite must be decided first, then the flag from that place on.
+    Needs(SlotIndex, usize),
+}
+
+/// The variants of prerequisites that this evaluation has decided.
+struct Memo {
+    inline: [Option<(SlotIndex, Option<VariantIndex>)>; MEMO_INLINE],
+    rest: HashMap<SlotIndex, Option<VariantIndex>>,
+}
+
+impl Memo {
+    fn new() -> Self {
+        Self {
+            inline: [None; MEMO_INLINE],
+            rest: HashMap::new(),
+        }
+    }
+
+    fn get(&self, index: SlotIndex) -> Option<Option<VariantIndex>> {
+        let inline = self.inline.iter().flatten();
+        inline
+            .filter(|(known, _)| *known == index)
+            .map(|(_, variant)| *variant)
+            .next()
+            .or_else(|| self.rest.get(&index).copied())
+    }
+
+    fn insert(&mut self, index: SlotIndex, variant: Option<VariantIndex>) {
+        match self.inline.iter_mut().find(|entry| entry.is_none()) {
+            Some(entry) => *entry = Some((index, variant)),
+            None => {
+                self.rest.insert(index, variant);
+            }
+        }
+    }
+}
+
+/// Everything after the prerequisites of an enabled flag.
+fn decide<'a>(
+    slot: &'a Slot,
+    flag: &'a Flag,
+    context: &'a Context,
+    trace: &mut impl Trace<'a>,
+) -> Outcome {
+    if let Some(exclusion) = &flag.mutual_exclusion
+        && !exclusion.admits(context, trace)
+    {
+        return Outcome::off(flag, Reason::MutuallyExcluded);
+    }
+    let mut targets = flag.targets.iter();
+    if let Some(target) = targets.find(|target| target.holds(context, trace)) {
+        return Outcome {
+            variant: Some(target.variant),
+            reason: Reason::Target,
+            rule: None,
+        };
+    }
+    decide_rules(slot, flag, context, trace)
+        .unwrap_or_else(|| decide_fallthrough(flag, context, trace))
+}
+
+/// The first rule that matches.
+fn decide_rules<'a>(
+    slot: &'a Slot,
+    flag: &'a Flag,
+    context: &'a Context,
+    trace: &mut impl Trace<'a>,
+) -> Option<Outcome> {
+    flag.rules.iter().enumerate().find_map(|(place, rule)| {
+        let served = rule.serve(slot, context, trace);
+        trace.note(Note::Rule(served.err().unwrap_or(RuleOutcome::Matched)));
+        let (variant, reason) = served.ok()?;
+        Some(Outcome {
+            variant: Some(variant),
+            reason,
+            rule: Some(place),
+        })
+    })
+}
+
+fn decide_fallthrough<'a>(
+    flag: &'a Flag,
+    context: &'a Context,
+    trace: &mut impl Trace<'a>,
+) -> Outcome {
+    let reason = if flag.is_static() {
+        Reason::Static
+    } else {
+        Reason::Default
+    };
+    let (variant, reason) = match &flag.fallthrough {
+        None => (None, reason),
+        Some(Serve::Variant(variant)) => (Some(*variant), reason),
+        Some(Serve::Split(split)) => match split.variant(context, trace) {
+            Some(variant) => (Some(variant), Reason::Split),
+            None => return Outcome::off(flag, Reason::Unbucketed),
+        },
+    };
+    Outcome {
+        variant,
+        reason,
+        rule: None,
+    }
+}
+
+impl Rule {
+    /// What it serves, and the reason for that.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not match.
+    fn serve<'a>(
+        &'a self,
+        slot: &'a Slot,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Result<(VariantIndex, Reason), RuleOutcome> {
+        if !self.condition.is_true(context, &slot.segments, trace) {
+            return Err(RuleOutcome::ConditionFalse);
+        }
+        if let Some(traffic) = &self.traffic
+            && !traffic.passes(context, trace)
+        {
+            return Err(RuleOutcome::TrafficExcluded);
+        }
+        match &self.serve {
+            Serve::Variant(variant) => Ok((*variant, Reason::Rule)),
+            Serve::Split(split) => {
+                let variant = split.variant(context, trace);
+                let variant = variant.ok_or(RuleOutcome::Unbucketed)?;
+                Ok((variant, Reason::Split))
+            }
+        }
+    }
+}
+
+impl MutualExclusion {
+    /// Whether the bucket is in a slot. Without a bucket it is in none.
+    fn admits<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let bucketed = self.bucketing.bucket(context);
+        let admitted = bucketed.is_some_and(|it| {
+            let mut slots = self.slots.iter();
+            slots.any(|(start, end)| (*start..*end).contains(&it.bucket))
+        });
+        trace.note(Note::MutualExclusion { bucketed, admitted });
+        admitted
+    }
+}
+
+impl Target {
+    fn holds<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let attribute = context.get(&self.attribute);
+        let mut keys = attribute.iter().flat_map(|attribute| attribute.key_texts());
+        let listed = keys.find(|key| self.keys.contains(key));
+        trace.note(Note::Target(listed));
+        listed.is_some()
+    }
+}
+
+impl Traffic {
+    /// Whether the bucket is below the weight. Without a bucket it is not.
+    fn passes<'a>(&'a self, context: &'a Context, trace: &mut impl Trace<'a>) -> bool {
+        let bucketed = self.bucketing.bucket(context);
+        let passed = bucketed.is_some_and(|it| it.bucket < self.weight);
+        trace.note(Note::Traffic { bucketed, passed });
+        passed
+    }
+}
+
+impl Split {
+    /// The first part whose cumulative weight exceeds the bucket.
+    fn variant<'a>(
+        &'a self,
+        context: &'a Context,
+        trace: &mut impl Trace<'a>,
+    ) -> Option<VariantIndex> {
+        let bucketed = self.bucketing.bucket(context);
+        let variant = bucketed.and_then(|it| {
+            let part = self.parts.partition_point(|(end, _)| *end <= it.bucket);
+            self.parts.get(part).map(|(_, variant)| *variant)
+        });
+        trace.note(Note::Split { bucketed, variant });
+        variant
+    }
+}
+
+impl Bucketing {
+    /// None: no attribute has a key text.
+    fn bucket<'a>(&self, context: &'a Context) -> Option<Bucketed<'a>> {
+        let mut attributes = self.attributes.iter();
+        let key = attributes.find_map(|name| context.get(name).and_then(Attribute::key_text))?;
+        Some(Bucketed {
+            key,
+            bucket: bucket(self.hash, &self.salt, key),
+        })
     }
 }
 

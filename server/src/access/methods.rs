@@ -220,6 +220,12 @@ pub const METHODS: &[(&str, Rule)] = &[
         "/burgee.admin.v1.AuthService/AcceptInvitation",
         Rule::Unproven,
     ),
+    ("/burgee.admin.v1.AuthService/ResetPassword", Rule::Unproven),
+    ("/burgee.admin.v1.AuthService/ChangePassword", Rule::Session),
+    (
+        "/burgee.admin.v1.AuthService/SwitchOrganization",
+        Rule::Session,
+    ),
     ("/burgee.admin.v1.AuthService/SignOut", Rule::Session),
     ("/burgee.admin.v1.AuthService/ListSessions", Rule::Session),
     ("/burgee.admin.v1.AuthService/RevokeSession", Rule::Session),
@@ -329,6 +335,10 @@ pub const METHODS: &[(&str, Rule)] = &[
     ),
     (
         "/burgee.admin.v1.MemberService/RevokeInvitation",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/CreatePasswordReset",
         Rule::Permission(P::MemberManage, Level::Organization),
     ),
     (

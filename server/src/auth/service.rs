@@ -2,13 +2,20 @@
 
 use burgee_proto::admin::v1::auth_service_server::AuthService;
 use burgee_proto::admin::v1::{
-    AcceptInvitationRequest, AcceptInvitationResponse, ListSessionsRequest, ListSessionsResponse,
-    RevokeSessionRequest, RevokeSessionResponse, ScopePermissions, SignInRequest, SignInResponse,
-    SignOutRequest, SignOutResponse, WhoAmIRequest, WhoAmIResponse,
+    AcceptInvitationRequest, AcceptInvitationResponse, ChangePasswordRequest,
+    ChangePasswordResponse, ListSessionsRequest, ListSessionsResponse, ResetPasswordRequest,
+    ResetPasswordResponse, RevokeSessionRequest, RevokeSessionResponse, ScopePermissions,
+    SignInRequest, SignInResponse, SignOutRequest, SignOutResponse, SwitchOrganizationRequest,
+    SwitchOrganizationResponse, WhoAmIRequest, WhoAmIResponse,
 };
+use sqlx::PgConnection;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
-use super::{accept_invitation, own_sessions, sign_in};
+use super::cookie::{Cookie, Jar};
+use super::{
+    accept_invitation, change_password, own_sessions, reset_password, sign_in, switch_organization,
+};
 use crate::access::{Authorized, Origin, authorize};
 use crate::app::App;
 use crate::error::Error;
@@ -36,8 +43,10 @@ impl AuthService for Service {
         request: Request<SignInRequest>,
     ) -> Result<Response<SignInResponse>, Status> {
         let origin = origin_of(&request);
-        let response = sign_in::sign_in(&self.app, &origin, request.into_inner()).await?;
-        Ok(Response::new(response))
+        let jar = Jar::of(&request, request.get_ref().set_cookie)?;
+        let mut response = sign_in::sign_in(&self.app, &origin, request.into_inner()).await?;
+        let cookie = jar.keep(&mut response.secret)?;
+        Ok(cookie.set_on(Response::new(response)))
     }
 
     async fn accept_invitation(
@@ -45,9 +54,44 @@ impl AuthService for Service {
         request: Request<AcceptInvitationRequest>,
     ) -> Result<Response<AcceptInvitationResponse>, Status> {
         let (origin, app) = (origin_of(&request), &self.app);
+        let jar = Jar::of(&request, request.get_ref().set_cookie)?;
         let request = request.into_inner();
-        let response = accept_invitation::accept_invitation(app, &origin, request).await?;
+        let mut response = accept_invitation::accept_invitation(app, &origin, request).await?;
+        let cookie = jar.keep(&mut response.secret)?;
+        Ok(cookie.set_on(Response::new(response)))
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<ResetPasswordRequest>,
+    ) -> Result<Response<ResetPasswordResponse>, Status> {
+        let (origin, app) = (origin_of(&request), &self.app);
+        let request = request.into_inner();
+        let response = reset_password::reset_password(app, &origin, request).await?;
         Ok(Response::new(response))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<ChangePasswordRequest>,
+    ) -> Result<Response<ChangePasswordResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = change_password::change_password(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn switch_organization(
+        &self,
+        request: Request<SwitchOrganizationRequest>,
+    ) -> Result<Response<SwitchOrganizationResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let jar = Jar::of(&request, request.get_ref().set_cookie)?;
+        let (request, app) = (request.into_inner(), &self.app);
+        let mut response =
+            switch_organization::switch_organization(app, &authorized, request).await?;
+        let cookie = jar.keep(&mut response.secret)?;
+        Ok(cookie.set_on(Response::new(response)))
     }
 
     async fn sign_out(
@@ -56,7 +100,7 @@ impl AuthService for Service {
     ) -> Result<Response<SignOutResponse>, Status> {
         let authorized = authorize(&request)?;
         let response = own_sessions::sign_out(&self.app, &authorized).await?;
-        Ok(Response::new(response))
+        Ok(Cookie::forgotten(&request)?.set_on(Response::new(response)))
     }
 
     async fn list_sessions(
@@ -106,6 +150,10 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
         }
         _ => None,
     };
+    let organizations = match principal.session {
+        Some(session) => organizations_of(&mut connection, session.person).await?,
+        None => Vec::new(),
+    };
     let given = principal.grants.given().into_iter();
     let permissions = given.map(|(scope, permissions)| ScopePermissions {
         scope,
@@ -117,5 +165,22 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
         role_bindings: held.iter().map(Binding::show).collect(),
         permissions: permissions.collect(),
         member,
+        organizations,
     })
+}
+
+/// The keys of the organizations that let a person in, in the order in which they joined them.
+async fn organizations_of(
+    connection: &mut PgConnection,
+    person: Uuid,
+) -> Result<Vec<String>, Error> {
+    let keys = sqlx::query_scalar!(
+        "select o.key from members m join organizations o on o.id = m.organization_id
+         where m.person_id = $1 and not m.deactivated
+         order by m.created_at, m.id",
+        person,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(keys)
 }

@@ -36,6 +36,13 @@ impl Mutation for DeactivateMemberRequest {
         )
         .execute(change.connection())
         .await?;
+        sqlx::query!(
+            "update password_resets set ended_at = clock_timestamp()
+             where member_id = $1 and ended_at is null",
+            after.id,
+        )
+        .execute(change.connection())
+        .await?;
         invitation::revoke_of(change, name, &after.message.email).await?;
         Ok(DeactivateMemberResponse {
             member: Some(member::show(&after)),

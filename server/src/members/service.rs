@@ -2,16 +2,16 @@
 
 use burgee_proto::admin::v1::member_service_server::MemberService;
 use burgee_proto::admin::v1::{
-    CreateRoleBindingRequest, CreateRoleBindingResponse, CreateRoleRequest, CreateRoleResponse,
-    DeactivateMemberRequest, DeactivateMemberResponse, DeleteRoleBindingRequest,
-    DeleteRoleBindingResponse, DeleteRoleRequest, DeleteRoleResponse, ExplainAccessRequest,
-    ExplainAccessResponse, GetMemberRequest, GetMemberResponse, GetRoleRequest, GetRoleResponse,
-    InviteMemberRequest, InviteMemberResponse, ListInvitationsRequest, ListInvitationsResponse,
-    ListMembersRequest, ListMembersResponse, ListPermissionsRequest, ListPermissionsResponse,
-    ListRoleBindingsRequest, ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse,
-    ReactivateMemberRequest, ReactivateMemberResponse, RevokeInvitationRequest,
-    RevokeInvitationResponse, UpdateMemberRequest, UpdateMemberResponse, UpdateRoleRequest,
-    UpdateRoleResponse,
+    CreatePasswordResetRequest, CreatePasswordResetResponse, CreateRoleBindingRequest,
+    CreateRoleBindingResponse, CreateRoleRequest, CreateRoleResponse, DeactivateMemberRequest,
+    DeactivateMemberResponse, DeleteRoleBindingRequest, DeleteRoleBindingResponse,
+    DeleteRoleRequest, DeleteRoleResponse, ExplainAccessRequest, ExplainAccessResponse,
+    GetMemberRequest, GetMemberResponse, GetRoleRequest, GetRoleResponse, InviteMemberRequest,
+    InviteMemberResponse, ListInvitationsRequest, ListInvitationsResponse, ListMembersRequest,
+    ListMembersResponse, ListPermissionsRequest, ListPermissionsResponse, ListRoleBindingsRequest,
+    ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse, ReactivateMemberRequest,
+    ReactivateMemberResponse, RevokeInvitationRequest, RevokeInvitationResponse,
+    UpdateMemberRequest, UpdateMemberResponse, UpdateRoleRequest, UpdateRoleResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -172,6 +172,13 @@ impl MemberService for Service {
         &self,
         request: Request<RevokeInvitationRequest>,
     ) -> Result<Response<RevokeInvitationResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn create_password_reset(
+        &self,
+        request: Request<CreatePasswordResetRequest>,
+    ) -> Result<Response<CreatePasswordResetResponse>, Status> {
         change::run(&self.app, request).await
     }
 }

@@ -35,6 +35,7 @@ async fn unknown_people_wrong_passwords_and_other_organizations_get_the_same_ans
         email: ADA.to_owned(),
         password: PASSWORD.to_owned(),
         organization: "elsewhere".to_owned(),
+        ..SignInRequest::default()
     };
     let mut auth = server.nobody().auth();
     let outcomes = [
@@ -196,6 +197,7 @@ async fn what_cannot_be_an_account_is_refused_by_its_fields() {
         email: "no address".to_owned(),
         password: "x".repeat(1_025),
         organization: "NOT OK".to_owned(),
+        ..SignInRequest::default()
     };
     let outcome = server.nobody().auth().sign_in(request).await;
     let status = refused(outcome, Code::InvalidArgument);

@@ -1,0 +1,188 @@
+//! Sessions in browsers: a cookie that no script of a page reads, and that only pages of this
+//! server's own origin make use of.
+//!
+//! A browser sends the cookie along with whatever any page asks of this server. So it is taken
+//! for a credential in gRPC-web calls alone, whose content type no form can send, and if `Origin`
+//! says that the page came from here. `SameSite=Strict` says the same once more.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use burgee_hub::credential::{self, Kind};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue};
+use tonic::metadata::{Ascii, MetadataValue};
+
+use crate::error::Error;
+use crate::sessions::LIFETIME_DAYS;
+
+/// The cookie that holds a session's secret.
+const NAME: &str = "burgee_session";
+/// What every content type of gRPC-web begins with.
+const GRPC_WEB: &str = "application/grpc-web";
+/// What is true of the cookie always.
+const ATTRIBUTES: &str = "Path=/; HttpOnly; SameSite=Strict";
+
+/// A call of a page of this server's own origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Browser {
+    /// The page came over a network.
+    secure: bool,
+}
+
+impl Browser {
+    /// The page behind a gRPC-web call. None: another program, or a page of another origin.
+    fn of(request: &Request) -> Option<Self> {
+        let headers = request.headers();
+        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+        let content_type = headers.get(CONTENT_TYPE).and_then(text)?;
+        let origin = headers.get(ORIGIN).and_then(text)?;
+        let (_, origin) = origin.split_once("://")?;
+        let authority = request.uri().authority().map(Authority::to_string);
+        let host = authority.or_else(|| headers.get(HOST).and_then(text))?;
+        let own = origin.eq_ignore_ascii_case(&host);
+        (content_type.starts_with(GRPC_WEB) && own).then(|| Self {
+            secure: !is_loopback(&host),
+        })
+    }
+
+    /// The cookie that keeps a session, for `Set-Cookie`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn keep(self, secret: &str) -> Result<MetadataValue<Ascii>, Error> {
+        let seconds = i64::from(LIFETIME_DAYS) * 24 * 60 * 60;
+        self.cookie(secret, seconds)
+    }
+
+    /// The cookie that takes it away.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn forget(self) -> Result<MetadataValue<Ascii>, Error> {
+        self.cookie("", 0)
+    }
+
+    fn cookie(self, value: &str, seconds: i64) -> Result<MetadataValue<Ascii>, Error> {
+        let secure = if self.secure { "; Secure" } else { "" };
+        let cookie = format!("{NAME}={value}; {ATTRIBUTES}; Max-Age={seconds}{secure}");
+        cookie.parse().map_err(Error::internal)
+    }
+}
+
+/// The layer, outside of the gRPC-web layer, which makes content types the same: turns the
+/// cookie of an own page into the credential that all that follows knows.
+pub async fn admit_cookies(mut request: Request, next: Next) -> Response {
+    if let Some(browser) = Browser::of(&request) {
+        request.extensions_mut().insert(browser);
+        let headers = request.headers_mut();
+        if let Some(credential) = session(headers)
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            headers.insert(AUTHORIZATION, credential);
+        }
+    }
+    request.headers_mut().remove(COOKIE);
+    next.run(request).await
+}
+
+/// The session in the cookies, as a credential.
+fn session(headers: &HeaderMap) -> Option<HeaderValue> {
+    let cookies = headers.get_all(COOKIE).into_iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';'));
+    let secret = pairs.find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == NAME).then_some(value)
+    })?;
+    let is_session = credential::parse(secret) == Ok(Kind::Session);
+    let mut credential = HeaderValue::try_from(format!("Bearer {secret}")).ok()?;
+    credential.set_sensitive(true);
+    is_session.then_some(credential)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host().trim_matches(['[', ']']);
+    let address = name.parse::<std::net::IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content_type: &str, host: &str, origin: &str) -> Request {
+        let request = Request::builder().uri("/a.B/C").header(HOST, host);
+        let request = request.header(CONTENT_TYPE, content_type);
+        let request = request.header(ORIGIN, origin);
+        request.body(axum::body::Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn only_grpc_web_of_the_own_origin_is_a_page_of_ours() {
+        let ours = request(
+            "application/grpc-web+proto",
+            "flags.example.com",
+            "https://flags.example.com",
+        );
+        assert_eq!(Browser::of(&ours), Some(Browser { secure: true }));
+        let local = request(GRPC_WEB, "127.0.0.1:4000", "http://127.0.0.1:4000");
+        assert_eq!(Browser::of(&local), Some(Browser { secure: false }));
+        for (content_type, host, origin) in [
+            ("application/grpc", "a.example", "https://a.example"),
+            ("text/plain", "a.example", "https://a.example"),
+            (GRPC_WEB, "a.example", "https://b.example"),
+            (GRPC_WEB, "a.example", "https://a.example.b.example"),
+            (GRPC_WEB, "a.example:4000", "https://a.example"),
+            (GRPC_WEB, "a.example", "null"),
+        ] {
+            let request = request(content_type, host, origin);
+            assert_eq!(
+                Browser::of(&request),
+                None,
+                "{content_type} {host} {origin}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_secure_but_for_this_machine() {
+        let kept = |host| {
+            let browser = Browser {
+                secure: !is_loopback(host),
+            };
+            browser.keep("x").unwrap().to_str().unwrap().to_owned()
+        };
+        for host in ["localhost:4000", "127.0.0.1", "[::1]:4000"] {
+            assert!(!kept(host).contains("Secure"), "{host}");
+        }
+        let cookie = kept("localhost.example.com");
+        assert_eq!(
+            cookie,
+            "burgee_session=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800; Secure"
+        );
+    }
+
+    #[test]
+    fn a_session_is_found_among_cookies_and_nothing_else_is() {
+        let secret = |kind| credential::generate(kind, [7; 32]).expose().to_owned();
+        let found = |cookies: String| {
+            let headers = HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]);
+            session(&headers).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let own = secret(Kind::Session);
+        assert_eq!(
+            found(format!("a=b; {NAME}={own}")),
+            Some(format!("Bearer {own}"))
+        );
+        assert_eq!(
+            found(format!("{NAME}={}", secret(Kind::ServiceAccount))),
+            None
+        );
+        assert_eq!(found(format!("other={own}")), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a new session's secret goes: into the answer, or into a cookie.
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::{Request, Response};
+
+use super::browser::Browser;
+use crate::error::Error;
+
+/// The header that sets a cookie.
+const SET_COOKIE: &str = "set-cookie";
+
+/// Whether a new session is kept in a cookie, and by which browser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Jar(Option<Browser>);
+
+/// A cookie to be set, or none.
+#[derive(Debug)]
+pub(super) struct Cookie(Option<MetadataValue<Ascii>>);
+
+impl Jar {
+    /// For a request that asks for a cookie, or does not.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it does, and is not of a page of this server's own origin.
+    pub(super) fn of<T>(request: &Request<T>, wanted: bool) -> Result<Self, Error> {
+        let browser = request.extensions().get::<Browser>().copied();
+        if wanted && browser.is_none() {
+            let description = "cookies are for pages of the server's own origin, by gRPC-web";
+            return Err(Error::invalid("set_cookie", description));
+        }
+        Ok(Self(browser.filter(|_| wanted)))
+    }
+
+    /// Takes the secret out of the answer, if it goes into a cookie.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn keep(self, secret: &mut String) -> Result<Cookie, Error> {
+        let cookie = self.0.map(|browser| browser.keep(&std::mem::take(secret)));
+        Ok(Cookie(cookie.transpose()?))
+    }
+}
+
+impl Cookie {
+    /// Takes the cookie away from a browser that may have one.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn forgotten<T>(request: &Request<T>) -> Result<Self, Error> {
+        let browser = request.extensions().get::<Browser>();
+        Ok(Self(browser.map(|it| it.forget()).transpose()?))
+    }
+
+    /// The answer with the cookie.
+    pub(super) fn set_on<T>(self, mut response: Response<T>) -> Response<T> {
+        if let Some(mut cookie) = self.0 {
+            cookie.set_sensitive(true);
+            response.metadata_mut().insert(SET_COOKIE, cookie);
+        }
+        response
+    }
+}

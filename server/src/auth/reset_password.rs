@@ -1,0 +1,95 @@
+//! ResetPassword: whoever has the secret of a link sets a new password.
+
+use burgee_hub::credential::{self, Kind};
+use burgee_proto::admin::v1::{ResetPasswordRequest, ResetPasswordResponse};
+use uuid::Uuid;
+
+use super::new_password::{Told, set};
+use crate::access::Origin;
+use crate::app::App;
+use crate::error::Error;
+use crate::members::acceptance::LINK_INVALID;
+use crate::names::MemberName;
+use crate::passwords::Context;
+use crate::texts::Violations;
+
+const METHOD: &str = "/burgee.admin.v1.AuthService/ResetPassword";
+
+/// A link that can still be used.
+struct Link {
+    id: Uuid,
+    member: Uuid,
+    person: Uuid,
+    organization: Uuid,
+    email: String,
+    display_name: String,
+}
+
+/// Sets a new password.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::Exhausted`].
+pub(super) async fn reset_password(
+    app: &App,
+    origin: &Origin,
+    request: ResetPasswordRequest,
+) -> Result<ResetPasswordResponse, Error> {
+    let mut violations = Violations::default();
+    let good = credential::parse(&request.secret) == Ok(Kind::Link);
+    violations.require(good, "secret", "give the secret of the link, all of it");
+    violations.finish()?;
+    let hash = credential::hash(&request.secret);
+    let link = find(app, &hash).await?;
+    let context = Context::new("new_password", [&link.email, &link.display_name]);
+    context.check_length(&request.new_password)?;
+    let turn = app.passwords.turn().await?;
+    let password_hash = turn.hash_new(request.new_password, context).await?;
+    let mut transaction = app.begin().await?;
+    // Another may have been quicker.
+    let used = sqlx::query!(
+        "update password_resets set ended_at = clock_timestamp()
+         where id = $1 and ended_at is null and expires_at > clock_timestamp()",
+        link.id,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if used.rows_affected() == 0 {
+        return Err(invalid());
+    }
+    let member = MemberName { uid: link.member };
+    let told = Told {
+        organization: link.organization,
+        member,
+        method: METHOD,
+        origin,
+    };
+    set(&mut transaction, (link.person, &password_hash), None, told).await?;
+    transaction.commit().await?;
+    Ok(ResetPasswordResponse {})
+}
+
+async fn find(app: &App, hash: &[u8]) -> Result<Link, Error> {
+    let link = sqlx::query_as!(
+        Link,
+        "select r.id, m.id as member, m.person_id as person, m.organization_id as organization,
+                p.email, m.display_name
+         from password_resets r
+         join members m on m.id = r.member_id
+         join people p on p.id = m.person_id
+         where r.hash = $1 and r.ended_at is null and r.expires_at > clock_timestamp()
+           and not m.deactivated
+           and not exists (
+               select from members other
+               where other.person_id = m.person_id and other.organization_id <> m.organization_id)",
+        hash,
+    )
+    .fetch_optional(&app.pools.authentication)
+    .await?;
+    link.ok_or_else(invalid)
+}
+
+fn invalid() -> Error {
+    Error::ProofInvalid {
+        description: LINK_INVALID,
+    }
+}

@@ -1,0 +1,39 @@
+//! SwitchOrganization: another session, in another organization of the same person.
+
+use burgee_proto::admin::v1::{SwitchOrganizationRequest, SwitchOrganizationResponse};
+
+use super::signed_in;
+use crate::access::Authorized;
+use crate::app::App;
+use crate::error::Error;
+use crate::names::check_slug;
+
+/// Signs the caller in to another organization.
+///
+/// # Errors
+/// [`Error::Invalid`], or [`Error::NotFound`] for an organization that does not let them in.
+pub(super) async fn switch_organization(
+    app: &App,
+    authorized: &Authorized,
+    request: SwitchOrganizationRequest,
+) -> Result<SwitchOrganizationResponse, Error> {
+    let session = authorized.session()?;
+    check_slug("organization", &request.organization)?;
+    let member = sqlx::query_scalar!(
+        "select m.id from members m join organizations o on o.id = m.organization_id
+         where m.person_id = $1 and o.key = $2 and not m.deactivated",
+        session.person,
+        request.organization,
+    )
+    .fetch_optional(&app.pools.authentication)
+    .await?;
+    let name = format!("organizations/{}", request.organization);
+    let member = member.ok_or_else(|| Error::not_found(name))?;
+    let method = authorized.method();
+    let signed = signed_in::sign_in(app, method, member, authorized.origin()).await?;
+    Ok(SwitchOrganizationResponse {
+        session: Some(signed.session),
+        member: Some(signed.member),
+        secret: signed.secret.expose().to_owned(),
+    })
+}

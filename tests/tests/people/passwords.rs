@@ -1,0 +1,192 @@
+//! Passwords are changed and forgotten, and open other organizations for their
+//! person alone.
+
+use burgee_proto::admin::v1::{
+    ChangePasswordRequest, CreatePasswordResetRequest, CreatePasswordResetResponse,
+    ResetPasswordRequest, SwitchOrganizationRequest,
+};
+use burgee_tests::callers::Caller;
+use burgee_tests::errors::{fields, reason, refused};
+use burgee_tests::people::{PASSWORD, acceptance};
+use burgee_tests::process::{built, run};
+use burgee_tests::server::TestServer;
+use tonic::{Code, Status};
+
+use super::{audit, is_shut_out, who_am_i};
+
+const ADA: &str = "ada@example.com";
+const NEW: &str = "seventeen copper kettles";
+
+async fn change(caller: &Caller, password: &str, new_password: &str) -> Result<(), Status> {
+    let request = ChangePasswordRequest {
+        password: password.to_owned(),
+        new_password: new_password.to_owned(),
+    };
+    caller.auth().change_password(request).await.map(drop)
+}
+
+async fn link(caller: &Caller, member: &str) -> Result<CreatePasswordResetResponse, Status> {
+    let request = CreatePasswordResetRequest {
+        name: member.to_owned(),
+        ..CreatePasswordResetRequest::default()
+    };
+    let response = caller.members().create_password_reset(request).await?;
+    Ok(response.into_inner())
+}
+
+async fn reset(caller: &Caller, secret: &str, new_password: &str) -> Result<(), Status> {
+    let request = ResetPasswordRequest {
+        secret: secret.to_owned(),
+        new_password: new_password.to_owned(),
+    };
+    caller.auth().reset_password(request).await.map(drop)
+}
+
+/// Another organization; its owner.
+fn other_organization(server: &TestServer) -> Caller {
+    let database = server.database().url();
+    let command = [
+        "create-organization",
+        "--key",
+        "other",
+        "--database-url",
+        database,
+    ];
+    let output = run(&built("burgee-server"), &command);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    server.caller(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_every_other_session() {
+    let server = TestServer::start().await;
+    let (ada, _) = server.admin().person(ADA, "viewer", "").await;
+    let elsewhere = server.nobody().sign_in(ADA, PASSWORD).await.unwrap().secret;
+    let elsewhere = server.caller(&elsewhere);
+    who_am_i(&elsewhere).await.unwrap();
+    refused(change(&ada, NEW, NEW).await, Code::Unauthenticated);
+    for weak in ["short", "password1234", ADA] {
+        let status = refused(change(&ada, PASSWORD, weak).await, Code::InvalidArgument);
+        assert_eq!(fields(&status), ["new_password"]);
+    }
+    who_am_i(&elsewhere).await.unwrap();
+
+    change(&ada, PASSWORD, NEW).await.unwrap();
+    is_shut_out(&elsewhere).await;
+    who_am_i(&ada).await.unwrap();
+    refused(
+        server.nobody().sign_in(ADA, PASSWORD).await,
+        Code::Unauthenticated,
+    );
+    server.nobody().sign_in(ADA, NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_anew_by_a_link_once() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (ada, member) = owner.person(ADA, "viewer", "").await;
+    let made = link(owner, &member.name).await.unwrap();
+    let second = link(owner, &member.name).await.unwrap();
+    let status = refused(
+        reset(&server.nobody(), &made.secret, ADA).await,
+        Code::InvalidArgument,
+    );
+    assert_eq!(fields(&status), ["new_password"]);
+    who_am_i(&ada).await.unwrap();
+
+    reset(&server.nobody(), &made.secret, NEW).await.unwrap();
+    is_shut_out(&ada).await;
+    server.nobody().sign_in(ADA, NEW).await.unwrap();
+    for secret in [&made.secret, &second.secret] {
+        let outcome = reset(&server.nobody(), secret, PASSWORD).await;
+        assert_eq!(
+            reason(&refused(outcome, Code::Unauthenticated)),
+            "CREDENTIAL_INVALID"
+        );
+    }
+    let expired = link(owner, &member.name).await.unwrap();
+    sqlx::query("update password_resets set expires_at = now()")
+        .execute(server.database().pool())
+        .await
+        .unwrap();
+    refused(
+        reset(&server.nobody(), &expired.secret, PASSWORD).await,
+        Code::Unauthenticated,
+    );
+
+    let entries = audit(owner).await;
+    let told = entries.iter().filter(|entry| entry.part == "password");
+    let told: Vec<_> = told.map(|entry| entry.actor.as_str()).collect();
+    let admin = "serviceAccounts/admin";
+    assert_eq!(told, [admin, admin, member.name.as_str(), admin]);
+    let log = format!("{entries:?} {}", server.log());
+    for secret in [NEW, PASSWORD, &made.secret, "argon2"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test]
+async fn nobody_resets_the_password_of_whoever_may_do_more() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (_, boss) = owner.person("boss@example.com", "owner", "").await;
+    let (admin, _) = owner.person("admin@example.com", "admin", "").await;
+    refused(link(&admin, &boss.name).await, Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_person_of_two_organizations_switches_and_neither_opens_the_other() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let other = other_organization(&server);
+    let (ada, member) = owner.person(ADA, "viewer", "").await;
+    let forgotten = link(owner, &member.name).await.unwrap();
+    let invited = other.invite(ADA, "owner", "").await.unwrap();
+    let mut request = acceptance(&invited.secret);
+    request.password = NEW.to_owned();
+    let status = refused(server.nobody().accept(request).await, Code::Unauthenticated);
+    assert_eq!(reason(&status), "CREDENTIAL_INVALID");
+    server
+        .nobody()
+        .accept(acceptance(&invited.secret))
+        .await
+        .unwrap();
+
+    let who = who_am_i(&ada).await.unwrap();
+    assert_eq!(
+        (who.organization.as_str(), who.role_bindings.len()),
+        ("default", 1)
+    );
+    assert_eq!(who.organizations, ["default", "other"]);
+    let to = |organization: &str| SwitchOrganizationRequest {
+        organization: organization.to_owned(),
+        ..SwitchOrganizationRequest::default()
+    };
+    let switched = ada
+        .auth()
+        .switch_organization(to("other"))
+        .await
+        .unwrap()
+        .into_inner();
+    let there = who_am_i(&server.caller(&switched.secret)).await.unwrap();
+    assert_eq!(there.organization, "other");
+    assert_eq!(there.role_bindings[0].role, "roles/owner");
+    assert_ne!(there.subject, who.subject);
+    refused(
+        ada.auth().switch_organization(to("nowhere")).await,
+        Code::NotFound,
+    );
+
+    // The link of one organization would open the other.
+    let status = refused(link(owner, &member.name).await, Code::FailedPrecondition);
+    assert_eq!(reason(&status), "PERSON_ELSEWHERE");
+    refused(
+        reset(&server.nobody(), &forgotten.secret, NEW).await,
+        Code::Unauthenticated,
+    );
+}
