@@ -13,6 +13,7 @@ mod access;
 mod audit;
 mod audit_rights;
 mod audit_seal;
+mod audit_tampering;
 mod bad_input;
 mod behind;
 mod dev;
