@@ -1,17 +1,18 @@
 //! Passwords: how they are kept, which are good enough, and how often one may be tried.
 //!
 //! A hash takes tens of milliseconds and 19 MiB on purpose. So it is computed off the runtime's
-//! threads, by a few at a time, and whoever waits too long for their turn is told to come back.
+//! threads, by a few at a time, in memory that is used again; and whoever waits too long for
+//! their turn is told to come back.
 
 pub mod attempts;
 mod rules;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
@@ -38,13 +39,19 @@ const NOBODY_SALT: &[u8; 16] = b"nobody's salt...";
 pub struct Passwords {
     turns: Arc<Semaphore>,
     hashes: Arc<AtomicU64>,
+    memory: Memory,
 }
+
+/// The memory of hashes that were computed, for the next ones: one for each turn. What is
+/// given back to the allocator it may keep for each thread that ever computed one.
+type Memory = Arc<Mutex<Vec<Vec<Block>>>>;
 
 /// The right to compute one hash.
 #[derive(Debug)]
 pub struct Turn {
     permit: OwnedSemaphorePermit,
     hashes: Arc<AtomicU64>,
+    memory: Memory,
 }
 
 impl Default for Passwords {
@@ -54,6 +61,7 @@ impl Default for Passwords {
         Self {
             turns: Arc::new(Semaphore::new((cores - 1).max(1))),
             hashes: Arc::default(),
+            memory: Arc::default(),
         }
     }
 }
@@ -73,6 +81,7 @@ impl Passwords {
         Ok(Turn {
             permit: permit.map_err(Error::internal)?,
             hashes: Arc::clone(&self.hashes),
+            memory: Arc::clone(&self.memory),
         })
     }
 
@@ -90,13 +99,17 @@ impl Turn {
     /// # Errors
     /// [`Error::Internal`].
     pub async fn verify(self, password: String, hash: Option<String>) -> Result<bool, Error> {
-        self.run(move || match hash {
-            Some(hash) => Ok(argon2()?
-                .verify_password(password.as_bytes(), hash.as_str())
-                .is_ok()),
+        self.run(move |blocks| match hash {
+            Some(hash) => {
+                let known = PasswordHash::new(&hash).map_err(internal)?;
+                let params = Params::try_from(&known).map_err(internal)?;
+                let salt = known.salt.as_deref().unwrap_or_default();
+                let output = compute(&password, salt, params, blocks)?;
+                // In constant time.
+                Ok(known.hash == Some(output))
+            }
             None => {
-                let hash = argon2()?.hash_password_with_salt(password.as_bytes(), NOBODY_SALT);
-                hash.map_err(internal)?;
+                compute(&password, NOBODY_SALT, params()?, blocks)?;
                 Ok(false)
             }
         })
@@ -108,11 +121,18 @@ impl Turn {
     /// # Errors
     /// [`Error::Invalid`] for one that is easily guessed.
     pub async fn hash_new(self, password: String, context: Context) -> Result<String, Error> {
-        self.run(move || {
+        self.run(move |blocks| {
             rules::check_strength(&password, &context)?;
             let salt = random::bytes()?;
-            let hash = argon2()?.hash_password_with_salt(password.as_bytes(), &salt);
-            Ok(hash.map_err(internal)?.to_string())
+            let params = params()?;
+            let hash = PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params).map_err(internal)?,
+                salt: Some(Salt::new(&salt).map_err(internal)?),
+                hash: Some(compute(&password, &salt, params, blocks)?),
+            };
+            Ok(hash.to_string())
         })
         .await
     }
@@ -120,12 +140,15 @@ impl Turn {
     /// The turn ends with the work, even if nobody waits for that any more.
     async fn run<T: Send + 'static>(
         self,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.hashes.fetch_add(1, Ordering::Relaxed);
-        let permit = self.permit;
+        let (permit, memory) = (self.permit, self.memory);
         let work = tokio::task::spawn_blocking(move || {
-            let outcome = work();
+            let held = || memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut blocks = held().pop().unwrap_or_default();
+            let outcome = work(&mut blocks);
+            held().push(blocks);
             drop(permit);
             outcome
         });
@@ -133,13 +156,26 @@ impl Turn {
     }
 }
 
-fn argon2() -> Result<Argon2<'static>, Error> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None);
-    let params = params.map_err(|error| Error::internal(error.to_string()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+fn params() -> Result<Params, Error> {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(internal)
 }
 
-fn internal(error: argon2::password_hash::Error) -> Error {
+fn compute(
+    password: &str,
+    salt: &[u8],
+    params: Params,
+    blocks: &mut Vec<Block>,
+) -> Result<Output, Error> {
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    blocks.resize(params.block_count(), Block::default());
+    let mut output = vec![0; length];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password.as_bytes(), salt, &mut output, blocks)
+        .map_err(internal)?;
+    Output::new(&output).map_err(internal)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
     Error::internal(error.to_string())
 }
 

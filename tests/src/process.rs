@@ -84,6 +84,19 @@ impl Running {
         std::fs::read_to_string(self.output.path().join("stderr")).unwrap()
     }
 
+    /// The most memory that it has held so far, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().unwrap() * 1_024
+    }
+
     /// kill −9: nothing of it runs any more when this returns.
     pub fn kill9(&mut self) {
         self.child.kill().unwrap();

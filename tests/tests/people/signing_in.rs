@@ -1,5 +1,7 @@
 //! Who is signed in, for how long, and who is made to wait.
 
+use std::time::{Duration, Instant};
+
 use burgee_proto::admin::v1::{
     ListSessionsRequest, RevokeSessionRequest, Session, SignInRequest, SignOutRequest,
 };
@@ -117,6 +119,54 @@ async fn an_address_that_fails_with_many_accounts_waits_too() {
     refused(outcome, Code::Unauthenticated);
     let counted = "select failures::bigint from password_attempts where subject like 'address %'";
     assert_eq!(server.database().number(counted).await, 52);
+}
+
+#[tokio::test]
+async fn two_hundred_sign_ins_at_once_hold_little_memory_and_up_nobody_else() {
+    const AT_ONCE: usize = 200;
+    // Each hash takes 19 MiB: all at once they would take 3.7 GiB.
+    const MORE_MEMORY_MAX: u64 = 256 << 20;
+    const CALL_MAX: Duration = Duration::from_secs(5);
+    let server = TestServer::start().await;
+    let before = server.peak_memory_bytes();
+    let (done, mut is_done) = tokio::sync::oneshot::channel();
+    let signing_in = async {
+        let attempts = (0..AT_ONCE).map(async |number| {
+            let email = format!("person-{number}@example.com");
+            server
+                .nobody()
+                .sign_in(&email, WRONG)
+                .await
+                .unwrap_err()
+                .code()
+        });
+        let codes = futures_util::future::join_all(attempts).await;
+        done.send(()).unwrap();
+        codes
+    };
+    let calling = async {
+        let mut slowest = Duration::ZERO;
+        while is_done.try_recv().is_err() {
+            let began = Instant::now();
+            who_am_i(server.admin()).await.unwrap();
+            slowest = slowest.max(began.elapsed());
+        }
+        slowest
+    };
+    let (codes, slowest) = tokio::join!(signing_in, calling);
+    let expected = [Code::Unauthenticated, Code::ResourceExhausted];
+    assert!(
+        codes.iter().all(|code| expected.contains(code)),
+        "{codes:?}"
+    );
+    assert!(codes.contains(&Code::Unauthenticated), "{codes:?}");
+    assert!(slowest < CALL_MAX, "a call took {slowest:?}");
+    let more = server.peak_memory_bytes() - before;
+    assert!(more < MORE_MEMORY_MAX, "{more} bytes more");
+    println!(
+        "slowest other call: {slowest:?}; memory: {} MiB more",
+        more >> 20
+    );
 }
 
 #[tokio::test]
