@@ -55,8 +55,8 @@ pub(super) async fn sign_in(
         }
         _ => {
             attempt.failed().await?;
-            if let Some(member) = &member {
-                tell(app, member, origin).await?;
+            if let Some(member) = member {
+                tell(app.clone(), member, origin.clone());
             }
             Err(Error::ProofInvalid {
                 description: REFUSED,
@@ -121,19 +121,27 @@ async fn find(app: &App, email: &str, organization: &str) -> Result<Option<Found
     }))
 }
 
-/// Tells the audit log that somebody could not sign in as a member.
-async fn tell(app: &App, member: &Membership, origin: &Origin) -> Result<(), Error> {
-    let name = MemberName { uid: member.id }.to_string();
-    let event = Event {
-        organization: member.organization,
-        actor: &name,
-        method: METHOD,
-        resource: &name,
-        part: "signIn",
-        detail: json!({}),
-        origin,
-        denied: true,
-    };
-    let mut connection = app.pools.write.acquire().await?;
-    append(&mut connection, event).await
+/// Tells the audit log that somebody could not sign in as a member. Nobody waits for it, or the
+/// time that the answer takes would tell members from strangers.
+fn tell(app: App, member: Membership, origin: Origin) {
+    tokio::spawn(async move {
+        let name = MemberName { uid: member.id }.to_string();
+        let event = Event {
+            organization: member.organization,
+            actor: &name,
+            method: METHOD,
+            resource: &name,
+            part: "signIn",
+            detail: json!({}),
+            origin: &origin,
+            denied: true,
+        };
+        let told = async {
+            let mut connection = app.pools.write.acquire().await?;
+            append(&mut connection, event).await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(?error, "the audit log was not told of a refused sign-in");
+        }
+    });
 }

@@ -265,6 +265,12 @@ async fn sign_ins_and_refusals_are_told_to_the_audit_log() {
         .sign_in("nobody@example.com", WRONG)
         .await
         .unwrap_err();
+    // Written after the answer.
+    until("the refusal is told", SOON, async || {
+        let entries = audit(server.admin()).await;
+        entries.iter().any(|entry| entry.method.ends_with("/SignIn"))
+    })
+    .await;
     let signed_in = server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
     let entries = audit(server.admin()).await;
     let told: Vec<_> = entries
