@@ -541,7 +541,7 @@ async fn a_full_environment_lets_keys_be_revoked_and_none_be_made() {
         .run("update environment_heads set item_bytes = 20 * 1024 * 1024")
         .await;
     let more = plane.create(AccessKeyKind::Server, &[ONE]).await;
-    assert!(matches!(more, Err(Error::Precondition { .. })), "{more:?}");
+    assert!(matches!(more, Err(Error::Limit { .. })), "{more:?}");
     let revoke = RevokeApiKeyRequest {
         name: made.api_key.unwrap().name,
         ..RevokeApiKeyRequest::default()

@@ -268,7 +268,9 @@ async fn sign_ins_and_refusals_are_told_to_the_audit_log() {
     // Written after the answer.
     until("the refusal is told", SOON, async || {
         let entries = audit(server.admin()).await;
-        entries.iter().any(|entry| entry.method.ends_with("/SignIn"))
+        entries
+            .iter()
+            .any(|entry| entry.method.ends_with("/SignIn"))
     })
     .await;
     let signed_in = server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
