@@ -131,6 +131,29 @@ pub fn allowed_by(role: &str, permissions: Option<&[String]>) -> Permissions {
     }
 }
 
+/// A role as it is read with the credential of whoever has it. Whoever has none is read with
+/// one row all the same, without a role.
+#[derive(Debug)]
+pub struct HeldRole {
+    /// Its key.
+    pub role: Option<String>,
+    /// What it allows, if the organization made it.
+    pub permissions: Option<Vec<String>>,
+    /// Where it is held.
+    pub place: BindingPlace,
+}
+
+/// What several roles allow together.
+pub fn grants_of(roles: impl IntoIterator<Item = HeldRole>) -> Grants {
+    let mut grants = Grants::default();
+    for held in roles {
+        let role = held.role.as_deref().unwrap_or_default();
+        let permissions = allowed_by(role, held.permissions.as_deref());
+        grants.add(held.place.place(), permissions);
+    }
+    grants
+}
+
 /// What several bindings allow together.
 #[must_use]
 pub fn grants(bindings: &[Binding]) -> Grants {

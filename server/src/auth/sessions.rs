@@ -2,9 +2,9 @@
 
 use sqlx::PgPool;
 
-use crate::access::{Grants, Principal, Session};
+use crate::access::{Principal, Session};
 use crate::error::Error;
-use crate::members::{BindingPlace, allowed_by};
+use crate::members::{BindingPlace, HeldRole, grants_of};
 use crate::names::MemberName;
 use crate::sessions::IDLE_HOURS;
 
@@ -34,15 +34,15 @@ pub(super) async fn look_up(pool: &PgPool, hash: &[u8; 32]) -> Result<Option<Pri
     let Some(first) = rows.first() else {
         return Ok(None);
     };
-    let mut grants = Grants::default();
-    for row in &rows {
-        let place = BindingPlace {
+    let held = rows.iter().map(|row| HeldRole {
+        role: row.role.clone(),
+        permissions: row.permissions.clone(),
+        place: BindingPlace {
             project: row.project.clone(),
             environment: row.environment.clone(),
-        };
-        let role = row.role.as_deref().unwrap_or_default();
-        grants.add(place.place(), allowed_by(role, row.permissions.as_deref()));
-    }
+        },
+    });
+    let grants = grants_of(held);
     let name = MemberName { uid: first.member };
     Ok(Some(Principal {
         organization: first.organization_id,

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::cache::Cache;
 use super::sessions;
 use super::uses::Uses;
-use crate::access::{Grants, Principal};
+use crate::access::Principal;
 use crate::app::App;
 use crate::error::Error;
-use crate::members::{BindingPlace, allowed_by};
+use crate::members::{BindingPlace, HeldRole, grants_of};
 use crate::names::ServiceAccountName;
 
 /// How long a look-up may take.
@@ -108,15 +108,15 @@ impl Tokens {
         let Some(account) = rows.first() else {
             return Ok(None);
         };
-        let mut grants = Grants::default();
-        for row in &rows {
-            let place = BindingPlace {
+        let held = rows.iter().map(|row| HeldRole {
+            role: row.role.clone(),
+            permissions: row.permissions.clone(),
+            place: BindingPlace {
                 project: row.project.clone(),
                 environment: row.environment.clone(),
-            };
-            let role = row.role.as_deref().unwrap_or_default();
-            grants.add(place.place(), allowed_by(role, row.permissions.as_deref()));
-        }
+            },
+        });
+        let grants = grants_of(held);
         let name = ServiceAccountName {
             account: account.key.clone(),
         };
