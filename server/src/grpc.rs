@@ -14,6 +14,7 @@ use burgee_proto::admin::v1::auth_service_server::AuthServiceServer;
 use burgee_proto::admin::v1::environment_service_server::EnvironmentServiceServer;
 use burgee_proto::admin::v1::flag_service_server::FlagServiceServer;
 use burgee_proto::admin::v1::member_service_server::MemberServiceServer;
+use burgee_proto::admin::v1::organization_service_server::OrganizationServiceServer;
 use burgee_proto::admin::v1::project_service_server::ProjectServiceServer;
 use burgee_proto::admin::v1::segment_service_server::SegmentServiceServer;
 use burgee_proto::admin::v1::service_account_service_server::ServiceAccountServiceServer;
@@ -27,7 +28,8 @@ use crate::audit::denials::Denials;
 use crate::auth::{self, Tokens};
 use crate::failure::Failure;
 use crate::{
-    api_keys, audit, environments, flags, http, members, projects, segments, service_accounts,
+    api_keys, audit, environments, flags, http, members, organizations, projects, segments,
+    service_accounts,
 };
 
 /// The largest request, in bytes.
@@ -40,6 +42,7 @@ pub const SERVICES: &[&str] = &[
     "burgee.admin.v1.FlagService",
     "burgee.admin.v1.SegmentService",
     "burgee.admin.v1.ApiKeyService",
+    "burgee.admin.v1.OrganizationService",
     "burgee.admin.v1.AuthService",
     "burgee.admin.v1.MemberService",
     "burgee.admin.v1.ServiceAccountService",
@@ -86,6 +89,7 @@ fn administered(app: &App, hub: &Hub) -> Routes {
         .add_service(limited!(FlagServiceServer, flags, hub))
         .add_service(limited!(SegmentServiceServer, segments))
         .add_service(limited!(ApiKeyServiceServer, api_keys))
+        .add_service(limited!(OrganizationServiceServer, organizations))
         .add_service(limited!(AuthServiceServer, auth))
         .add_service(limited!(MemberServiceServer, members))
         .add_service(limited!(ServiceAccountServiceServer, service_accounts))

@@ -7,7 +7,7 @@
 //! | [`auth`], [`access`] | who is calling, and may they |
 //! | [`change`] | the only door for writes |
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
-//! | [`members`], [`service_accounts`] | people, machines' accounts, and who may do what |
+//! | [`organizations`], [`members`], [`service_accounts`] | companies, people, machines' accounts, and who may do what |
 //! | [`passwords`], [`sessions`] | how people are known |
 //! | [`audit`] | who did what |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
@@ -36,6 +36,7 @@ pub mod grpc;
 pub mod http;
 pub mod members;
 pub mod names;
+pub mod organizations;
 pub mod page;
 pub mod passwords;
 pub mod private_postgres;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-pub use access::{RoleBindingName, RoleName, ServiceAccountName, TokenName};
+pub use access::{OrganizationName, RoleBindingName, RoleName, ServiceAccountName, TokenName};
 pub use people::{InvitationName, MemberName, SessionName, SubjectName};
 pub use projects::{
     ApiKeyName, EnvironmentName, FlagConfigName, FlagName, ProjectName, SegmentConfigName,

@@ -13,10 +13,6 @@ use crate::names::SessionName;
 use crate::random;
 use crate::stored::timestamp;
 
-/// How long a session lives, however much it is used, in days.
-pub const LIFETIME_DAYS: i32 = 7;
-/// How long a session lives without being used, in hours.
-pub const IDLE_HOURS: i32 = 24;
 /// How many sessions a list shows.
 const LIST_MAX: i64 = 100;
 
@@ -67,14 +63,16 @@ pub async fn begin(
     let row = sqlx::query_as!(
         Row,
         r#"with member as (
-               select m.id, o.key from members m
+               select m.id, o.key, o.session_lifetime_seconds from members m
                join organizations o on o.id = m.organization_id
                where m.id = $2 and not m.deactivated
                for share of m
            ),
            session as (
                insert into sessions (id, member_id, hash, address, user_agent, expires_at)
-               select $1, id, $3, $4, $5, clock_timestamp() + make_interval(days => $6) from member
+               select $1, id, $3, $4, $5,
+                      clock_timestamp() + make_interval(secs => session_lifetime_seconds)
+               from member
                returning id, address, user_agent, created_at, last_seen_at, expires_at
            )
            select s.id, m.key as organization, s.address, s.user_agent, s.created_at,
@@ -85,7 +83,6 @@ pub async fn begin(
         hash.as_slice(),
         origin.address_text(),
         &*origin.user_agent,
-        LIFETIME_DAYS,
     )
     .fetch_optional(connection)
     .await?;
@@ -102,18 +99,15 @@ pub async fn begin(
 pub async fn list(pool: &PgPool, person: Uuid) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        "select s.id, o.key as organization, s.address, s.user_agent, s.created_at,
-                s.last_seen_at, s.expires_at
-         from sessions s
-         join members m on m.id = s.member_id
-         join organizations o on o.id = m.organization_id
-         where m.person_id = $1 and not m.deactivated and s.ended_at is null
-           and s.expires_at > clock_timestamp()
-           and s.last_seen_at > clock_timestamp() - make_interval(hours => $3)
-         order by s.created_at desc, s.id limit $2",
+        r#"select s.id, o.key as organization, s.address, s.user_agent, s.created_at,
+                  s.last_seen_at, end_of_session(s, o) as "expires_at!"
+           from sessions s
+           join members m on m.id = s.member_id
+           join organizations o on o.id = m.organization_id
+           where m.person_id = $1 and not m.deactivated and session_is_live(s, o)
+           order by s.created_at desc, s.id limit $2"#,
         person,
         LIST_MAX,
-        IDLE_HOURS,
     )
     .fetch_all(pool)
     .await?;
@@ -131,11 +125,11 @@ pub async fn end(
 ) -> Result<Option<Row>, Error> {
     let row = sqlx::query_as!(
         Row,
-        "update sessions s set ended_at = clock_timestamp()
-         from members m join organizations o on o.id = m.organization_id
-         where m.id = s.member_id and m.person_id = $1 and s.id = $2 and s.ended_at is null
-         returning s.id, o.key as organization, s.address, s.user_agent, s.created_at,
-                   s.last_seen_at, s.expires_at",
+        r#"update sessions s set ended_at = clock_timestamp()
+           from members m join organizations o on o.id = m.organization_id
+           where m.id = s.member_id and m.person_id = $1 and s.id = $2 and s.ended_at is null
+           returning s.id, o.key as organization, s.address, s.user_agent, s.created_at,
+                     s.last_seen_at, end_of_session(s, o) as "expires_at!""#,
         person,
         session,
     )

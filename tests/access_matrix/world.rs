@@ -156,6 +156,7 @@ impl World {
             _ => "",
         };
         let name = pattern
+            .replace("{organization}", "default")
             .replace("{project}", "shop")
             .replace("{environment}", "production")
             .replace("{flag}", "banner")

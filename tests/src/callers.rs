@@ -8,6 +8,7 @@ use burgee_proto::admin::v1::auth_service_client::AuthServiceClient;
 use burgee_proto::admin::v1::environment_service_client::EnvironmentServiceClient;
 use burgee_proto::admin::v1::flag_service_client::FlagServiceClient;
 use burgee_proto::admin::v1::member_service_client::MemberServiceClient;
+use burgee_proto::admin::v1::organization_service_client::OrganizationServiceClient;
 use burgee_proto::admin::v1::project_service_client::ProjectServiceClient;
 use burgee_proto::admin::v1::segment_service_client::SegmentServiceClient;
 use burgee_proto::admin::v1::service_account_service_client::ServiceAccountServiceClient;
@@ -159,6 +160,12 @@ impl Caller {
     #[must_use]
     pub fn api_keys(&self) -> ApiKeyServiceClient<Authenticated> {
         ApiKeyServiceClient::new(self.service.clone())
+    }
+
+    /// Their organization.
+    #[must_use]
+    pub fn organizations(&self) -> OrganizationServiceClient<Authenticated> {
+        OrganizationServiceClient::new(self.service.clone())
     }
 
     /// Whoever they are themselves.

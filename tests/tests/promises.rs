@@ -20,6 +20,7 @@ mod dev;
 mod faults;
 mod idempotency;
 mod lies;
+mod organizations;
 mod people;
 mod protocols;
 mod relays;

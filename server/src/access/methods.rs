@@ -214,6 +214,14 @@ pub const METHODS: &[(&str, Rule)] = &[
         "/burgee.admin.v1.ApiKeyService/RevokeApiKey",
         Rule::Permission(P::ApiKeyRevoke, Level::Each),
     ),
+    (
+        "/burgee.admin.v1.OrganizationService/GetOrganization",
+        Rule::Permission(P::OrganizationRead, Level::Each),
+    ),
+    (
+        "/burgee.admin.v1.OrganizationService/UpdateOrganization",
+        Rule::Permission(P::OrganizationUpdate, Level::Organization),
+    ),
     ("/burgee.admin.v1.AuthService/WhoAmI", Rule::Known),
     ("/burgee.admin.v1.AuthService/SignIn", Rule::Unproven),
     (

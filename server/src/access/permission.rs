@@ -34,6 +34,10 @@ macro_rules! permissions {
 }
 
 permissions! {
+    /// See what the organization is called, and how long sessions in it live.
+    OrganizationRead = "organization.read",
+    /// Change that.
+    OrganizationUpdate = "organization.update",
     /// See a project.
     ProjectRead = "project.read",
     /// Make projects.

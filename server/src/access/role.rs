@@ -74,6 +74,7 @@ impl BuiltIn {
     pub fn permissions(self) -> Permissions {
         use Permission as P;
         let viewer: Permissions = [
+            P::OrganizationRead,
             P::ProjectRead,
             P::EnvironmentRead,
             P::FlagRead,

@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderValue};
 use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::error::Error;
-use crate::sessions::LIFETIME_DAYS;
 
 /// The cookie that holds a session's secret.
 const NAME: &str = "burgee_session";
@@ -47,12 +46,11 @@ impl Browser {
         })
     }
 
-    /// The cookie that keeps a session, for `Set-Cookie`.
+    /// The cookie that keeps a session of so many seconds, for `Set-Cookie`.
     ///
     /// # Errors
     /// [`Error::Internal`].
-    pub(super) fn keep(self, secret: &str) -> Result<MetadataValue<Ascii>, Error> {
-        let seconds = i64::from(LIFETIME_DAYS) * 24 * 60 * 60;
+    pub(super) fn keep(self, secret: &str, seconds: i64) -> Result<MetadataValue<Ascii>, Error> {
         self.cookie(secret, seconds)
     }
 
@@ -155,7 +153,12 @@ mod tests {
             let browser = Browser {
                 secure: !is_loopback(host),
             };
-            browser.keep("x").unwrap().to_str().unwrap().to_owned()
+            browser
+                .keep("x", 604_800)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
         };
         for host in ["localhost:4000", "127.0.0.1", "[::1]:4000"] {
             assert!(!kept(host).contains("Secure"), "{host}");

@@ -1,5 +1,6 @@
 //! Where a new session's secret goes: into the answer, or into a cookie.
 
+use burgee_proto::admin::v1::Session;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response};
 
@@ -35,8 +36,15 @@ impl Jar {
     ///
     /// # Errors
     /// [`Error::Internal`].
-    pub(super) fn keep(self, secret: &mut String) -> Result<Cookie, Error> {
-        let cookie = self.0.map(|browser| browser.keep(&std::mem::take(secret)));
+    pub(super) fn keep(
+        self,
+        session: Option<&Session>,
+        secret: &mut String,
+    ) -> Result<Cookie, Error> {
+        let lifetime = session.map(lifetime_seconds).unwrap_or_default();
+        let cookie = self
+            .0
+            .map(|browser| browser.keep(&std::mem::take(secret), lifetime));
         Ok(Cookie(cookie.transpose()?))
     }
 }
@@ -59,4 +67,10 @@ impl Cookie {
         }
         response
     }
+}
+
+/// How long a session that has just begun lives, in seconds.
+fn lifetime_seconds(session: &Session) -> i64 {
+    let times = session.expire_time.zip(session.create_time);
+    times.map_or(0, |(end, begin)| end.seconds - begin.seconds)
 }

@@ -45,7 +45,7 @@ impl AuthService for Service {
         let origin = origin_of(&request);
         let jar = Jar::of(&request, request.get_ref().set_cookie)?;
         let mut response = sign_in::sign_in(&self.app, &origin, request.into_inner()).await?;
-        let cookie = jar.keep(&mut response.secret)?;
+        let cookie = jar.keep(response.session.as_ref(), &mut response.secret)?;
         Ok(cookie.set_on(Response::new(response)))
     }
 
@@ -57,7 +57,7 @@ impl AuthService for Service {
         let jar = Jar::of(&request, request.get_ref().set_cookie)?;
         let request = request.into_inner();
         let mut response = accept_invitation::accept_invitation(app, &origin, request).await?;
-        let cookie = jar.keep(&mut response.secret)?;
+        let cookie = jar.keep(response.session.as_ref(), &mut response.secret)?;
         Ok(cookie.set_on(Response::new(response)))
     }
 
@@ -90,7 +90,7 @@ impl AuthService for Service {
         let (request, app) = (request.into_inner(), &self.app);
         let mut response =
             switch_organization::switch_organization(app, &authorized, request).await?;
-        let cookie = jar.keep(&mut response.secret)?;
+        let cookie = jar.keep(response.session.as_ref(), &mut response.secret)?;
         Ok(cookie.set_on(Response::new(response)))
     }
 

@@ -6,7 +6,6 @@ use crate::access::{Principal, Session};
 use crate::error::Error;
 use crate::members::{BindingPlace, HeldRole, grants_of};
 use crate::names::MemberName;
-use crate::sessions::IDLE_HOURS;
 
 /// Whose session has this hash, if it has not ended.
 pub(super) async fn look_up(pool: &PgPool, hash: &[u8; 32]) -> Result<Option<Principal>, Error> {
@@ -17,17 +16,15 @@ pub(super) async fn look_up(pool: &PgPool, hash: &[u8; 32]) -> Result<Option<Pri
                   p.key as "project?", e.key as "environment?"
            from sessions s
            join members m on m.id = s.member_id
+           join organizations o on o.id = m.organization_id
            left join role_bindings b on b.member_id = m.id
            left join roles r on r.organization_id = m.organization_id and r.key = b.role
            left join environments e on e.id = b.environment_id
            left join projects p on p.id = coalesce(b.project_id, e.project_id)
            where s.hash = $1
              and not m.deactivated
-             and s.ended_at is null
-             and s.expires_at > clock_timestamp()
-             and s.last_seen_at > clock_timestamp() - make_interval(hours => $2)"#,
+             and session_is_live(s, o)"#,
         hash.as_slice(),
-        IDLE_HOURS,
     )
     .fetch_all(pool)
     .await?;

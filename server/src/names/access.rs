@@ -7,6 +7,13 @@ use uuid::Uuid;
 use super::{Part, parse, parsed};
 use crate::error::Error;
 
+/// `organizations/{organization}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OrganizationName {
+    /// The organization's key.
+    pub organization: String,
+}
+
 /// `serviceAccounts/{service account}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceAccountName {
@@ -35,6 +42,17 @@ pub struct RoleName {
 pub struct RoleBindingName {
     /// The binding's uid.
     pub uid: Uuid,
+}
+
+impl OrganizationName {
+    /// Parses `organizations/{organization}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let [organization] = parse(field, name, [("organizations", Part::Slug)])?;
+        Ok(Self { organization })
+    }
 }
 
 impl ServiceAccountName {
@@ -99,6 +117,12 @@ impl RoleBindingName {
     pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
         let [uid] = parse(field, name, [("roleBindings", Part::Uid)])?;
         Ok(Self { uid: parsed(&uid) })
+    }
+}
+
+impl fmt::Display for OrganizationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "organizations/{}", self.organization)
     }
 }
 

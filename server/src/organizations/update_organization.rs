@@ -1,0 +1,127 @@
+//! UpdateOrganization.
+
+use burgee_proto::admin::v1::{
+    Organization, UpdateOrganizationRequest, UpdateOrganizationResponse,
+};
+use prost_types::Duration;
+
+use super::{name_of, read, show};
+use crate::change::commit::AuditEntry;
+use crate::change::scope::Scope;
+use crate::change::{Change, Mutation, mutation_fields};
+use crate::error::Error;
+use crate::names::OrganizationName;
+use crate::stored::Stored;
+use crate::texts::Violations;
+
+const CHANGEABLE: &[&str] = &["display_name", "session_idle_timeout", "session_lifetime"];
+/// The shortest time that a session may live, in seconds.
+const SESSION_MIN: i32 = 5 * 60;
+/// The longest that it may live without being used, in seconds.
+const SESSION_IDLE_MAX: i32 = 30 * 24 * 60 * 60;
+/// The longest that it may live at all, in seconds.
+const SESSION_LIFETIME_MAX: i32 = 90 * 24 * 60 * 60;
+
+#[tonic::async_trait]
+impl Mutation for UpdateOrganizationRequest {
+    mutation_fields!(UpdateOrganizationResponse, etag in organization);
+
+    fn scope(&self) -> Result<Scope, Error> {
+        Ok(Scope::Organization)
+    }
+
+    async fn apply(&self, change: &mut Change) -> Result<UpdateOrganizationResponse, Error> {
+        let update = self.organization.clone().unwrap_or_default();
+        let name = OrganizationName::parse("organization.name", &update.name)?;
+        let organization = change.authorized.organization();
+        let stored = read(change.connection(), organization, Some(&name)).await?;
+        stored.demand_etag(&name, &change.common.etag)?;
+        let mask = self.update_mask.as_ref();
+        let descriptors = &change.app.descriptors;
+        let merged = descriptors.merge(&stored.message, &update, mask, CHANGEABLE)?;
+        let settings = checked(&merged)?;
+        let after = if merged == stored.message {
+            stored
+        } else {
+            let after = stored.next(merged, change.actor(), change.now());
+            write(change, &after, settings).await?;
+            record(change, &stored.message, &after.message)?;
+            after
+        };
+        Ok(UpdateOrganizationResponse {
+            organization: Some(show(&after)),
+            ..UpdateOrganizationResponse::default()
+        })
+    }
+}
+
+/// How long sessions live, in seconds.
+struct Settings {
+    idle: i32,
+    lifetime: i32,
+}
+
+fn checked(organization: &Organization) -> Result<Settings, Error> {
+    let mut violations = Violations::default();
+    violations.display_name("organization.display_name", &organization.display_name);
+    let idle = seconds(organization.session_idle_timeout, SESSION_IDLE_MAX);
+    violations.require(
+        idle.is_some(),
+        "organization.session_idle_timeout",
+        "give 5 minutes to 30 days, in whole seconds",
+    );
+    let lifetime = seconds(organization.session_lifetime, SESSION_LIFETIME_MAX);
+    violations.require(
+        lifetime.is_some(),
+        "organization.session_lifetime",
+        "give 5 minutes to 90 days, in whole seconds",
+    );
+    violations.finish()?;
+    Ok(Settings {
+        idle: idle.unwrap_or(SESSION_MIN),
+        lifetime: lifetime.unwrap_or(SESSION_MIN),
+    })
+}
+
+fn seconds(duration: Option<Duration>, maximum: i32) -> Option<i32> {
+    let duration = duration.filter(|it| it.nanos == 0)?;
+    let seconds = i32::try_from(duration.seconds).ok()?;
+    (SESSION_MIN..=maximum)
+        .contains(&seconds)
+        .then_some(seconds)
+}
+
+async fn write(
+    change: &mut Change,
+    after: &Stored<Organization>,
+    settings: Settings,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update organizations
+         set display_name = $2, session_idle_seconds = $3, session_lifetime_seconds = $4,
+             version = $5, updated_at = $6, changed_by = $7
+         where id = $1",
+        after.id,
+        after.message.display_name,
+        settings.idle,
+        settings.lifetime,
+        after.version,
+        after.updated_at,
+        after.changed_by,
+    )
+    .execute(change.connection())
+    .await?;
+    Ok(())
+}
+
+fn record(change: &mut Change, before: &Organization, after: &Organization) -> Result<(), Error> {
+    let descriptors = change.app.descriptors.clone();
+    change.record_audit(AuditEntry {
+        resource: name_of(after).to_string(),
+        part: "organization".to_owned(),
+        before: Some(descriptors.json(before)?),
+        after: Some(descriptors.json(after)?),
+        ..AuditEntry::default()
+    });
+    Ok(())
+}
