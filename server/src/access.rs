@@ -56,6 +56,26 @@ pub struct Caller {
     pub origin: Origin,
 }
 
+impl Caller {
+    /// Whether they may do what the method does: in the organization if that is the method's
+    /// level, else anywhere at all, with [`Authorized::demand`] to follow.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`].
+    pub fn check(&self) -> Result<(), Error> {
+        let grants = &self.principal.grants;
+        match self.needs {
+            Some((permission, Level::Organization))
+                if !grants.allow(permission, Place::Organization) =>
+            {
+                Err(denied(permission))
+            }
+            Some((permission, _)) if !grants.allow_anywhere(permission) => Err(denied(permission)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Proof that the caller may do what the method does, at least somewhere. Only
 /// [`authorize`] makes it; reading and changing demand it. Whoever finds the project or
 /// environment that a call names asks [`Authorized::demand`] for that place, so that what is
@@ -158,28 +178,18 @@ fn denied(permission: Permission) -> Error {
     }
 }
 
-/// Whether the caller may do what the method does: in the organization if that is the
-/// method's level, else anywhere at all, with [`Authorized::demand`] to follow.
+/// Asks [`Caller::check`] of whoever sent a request.
 ///
 /// # Errors
 /// [`Error::CredentialMissing`] if nobody was recognised,
 /// [`Error::PermissionDenied`] if they may not.
 pub fn authorize<T>(request: &tonic::Request<T>) -> Result<Authorized, Error> {
     let caller = request.extensions().get::<Caller>();
-    let authorized = Authorized {
-        caller: caller.ok_or(Error::CredentialMissing)?.clone(),
-    };
-    match authorized.caller.needs {
-        Some((_, Level::Organization)) => authorized.demand(Place::Organization)?,
-        Some((permission, _)) => {
-            let grants = &authorized.caller.principal.grants;
-            if !grants.allow_anywhere(permission) {
-                return Err(denied(permission));
-            }
-        }
-        None => {}
-    }
-    Ok(authorized)
+    let caller = caller.ok_or(Error::CredentialMissing)?;
+    caller.check()?;
+    Ok(Authorized {
+        caller: caller.clone(),
+    })
 }
 
 /// Proof for what the server itself does in the name of `actor`, who has no credential (yet):

@@ -18,6 +18,7 @@ pub mod service;
 mod sessions;
 mod sign_in;
 mod signed_in;
+mod streams;
 mod switch_organization;
 mod tokens;
 mod uses;
@@ -49,7 +50,7 @@ pub async fn authenticate(
     next: Next,
 ) -> Response {
     match recognise(&tokens, request.uri().path(), request.headers()).await {
-        Ok(Recognised::Known(principal, method, rule)) => {
+        Ok(Recognised::Known(credential, principal, method, rule)) => {
             let caller = Caller {
                 principal,
                 method,
@@ -61,7 +62,12 @@ pub async fn authenticate(
             if let Some(permission) = lacking(response.headers()) {
                 denials.note(&caller, &permission);
             }
-            response
+            let opener = streams::Opener {
+                tokens,
+                credential,
+                caller,
+            };
+            streams::end_with(opener, response)
         }
         Ok(Recognised::Unproven) => {
             let origin = Origin::of(&request);
@@ -90,6 +96,9 @@ fn lacking(headers: &HeaderMap) -> Option<String> {
     metadata.and_then(|metadata| metadata.get("permission").cloned())
 }
 
+/// The kind and the hash of a credential.
+type Credential = (Kind, [u8; 32]);
+
 /// Who calls.
 enum Recognised {
     /// Somebody whom it is not ours to know.
@@ -97,7 +106,7 @@ enum Recognised {
     /// Somebody who says in the request who they are. The handler gets their [`Origin`].
     Unproven,
     /// Somebody whose credential is good, who calls this method.
-    Known(Arc<Principal>, &'static str, Rule),
+    Known(Credential, Arc<Principal>, &'static str, Rule),
 }
 
 async fn recognise(tokens: &Tokens, path: &str, headers: &HeaderMap) -> Result<Recognised, Status> {
@@ -108,17 +117,18 @@ async fn recognise(tokens: &Tokens, path: &str, headers: &HeaderMap) -> Result<R
         Rule::Public | Rule::DataPlane => Ok(Recognised::NotOurs),
         Rule::Unproven => Ok(Recognised::Unproven),
         Rule::Known | Rule::Session | Rule::Permission(..) => {
-            let principal = tokens.principal(presented(headers)?).await?;
+            let credential = presented(headers)?;
+            let principal = tokens.principal(credential).await?;
             if rule == Rule::Session && principal.session.is_none() {
                 return Err(Error::CredentialInvalid.into());
             }
-            Ok(Recognised::Known(principal, method, rule))
+            Ok(Recognised::Known(credential, principal, method, rule))
         }
     }
 }
 
-/// The kind and the hash of the credential that a request carries.
-fn presented(headers: &HeaderMap) -> Result<(Kind, [u8; 32]), Error> {
+/// The credential that a request carries.
+fn presented(headers: &HeaderMap) -> Result<Credential, Error> {
     let token = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

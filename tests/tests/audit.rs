@@ -1,16 +1,19 @@
 //! The audit log tells who did what, to whoever may read it.
 
+use std::time::Duration;
+
 use burgee_proto::admin::v1::{
-    AuditEntry, AuditFilter, AuditFormat, ExportAuditEntriesRequest, ListAuditEntriesRequest,
-    SetFlagEnabledRequest,
+    AuditEntry, AuditFilter, AuditFormat, DeactivateMemberRequest, DeleteRoleBindingRequest,
+    ExportAuditEntriesRequest, ListAuditEntriesRequest, ListServiceAccountTokensRequest,
+    RevokeServiceAccountTokenRequest, SetFlagEnabledRequest,
 };
 use burgee_tests::builders::boolean_flag;
 use burgee_tests::callers::Caller;
-use burgee_tests::errors::refused;
+use burgee_tests::errors::{reason, refused};
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
 use prost_types::value::Kind;
-use tonic::Code;
+use tonic::{Code, Status};
 
 pub(crate) async fn entries(caller: &Caller, filter: AuditFilter) -> Vec<AuditEntry> {
     let mut all = Vec::new();
@@ -256,4 +259,84 @@ async fn refused_attempts_are_told_with_their_count() {
         ..AuditFilter::default()
     };
     assert!(entries(&owner, done).await.len() < all.len());
+}
+
+/// Entries that fill more than what two HTTP/2 windows hold.
+const MANY_ENTRIES: &str = "insert into audit_entries (organization_id, actor, method, request_id,
+         resource, part, reason, detail, address, user_agent, denied)
+     select id, 'test', 'test', '', '', '', repeat('x', 4000), '{}', '', '', 0
+     from organizations cross join generate_series(1, 20000)";
+
+/// A stream of the log that is read slowly; what it ended with, and whether that was its end.
+async fn export_slowly(reader: &Caller, meanwhile: impl Future<Output = ()>) -> Option<Status> {
+    let request = ExportAuditEntriesRequest::default();
+    let response = reader.audit().export_audit_entries(request).await.unwrap();
+    let mut parts = response.into_inner();
+    parts.message().await.unwrap().unwrap();
+    meanwhile.await;
+    let mut pace = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        pace.tick().await;
+        match parts.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(status) => return Some(status),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_credential_and_the_role_that_opened_it() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    sqlx::query(MANY_ENTRIES)
+        .execute(server.database().pool())
+        .await
+        .unwrap();
+
+    let reader = owner.somebody("reader", "owner", "").await;
+    let status = export_slowly(&reader, async {
+        let list = ListServiceAccountTokensRequest {
+            parent: "serviceAccounts/reader".to_owned(),
+            ..ListServiceAccountTokensRequest::default()
+        };
+        let mut accounts = owner.service_accounts();
+        let tokens = accounts.list_service_account_tokens(list).await.unwrap();
+        let name = &tokens.into_inner().service_account_tokens[0].name;
+        let request = RevokeServiceAccountTokenRequest {
+            name: name.clone(),
+            ..RevokeServiceAccountTokenRequest::default()
+        };
+        let revoked = accounts.revoke_service_account_token(request).await;
+        revoked.unwrap();
+    })
+    .await
+    .expect("the log was sent to its end");
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    assert_eq!(reason(&status), "CREDENTIAL_INVALID");
+
+    let (ada, member) = owner.person("ada@example.com", "owner", "").await;
+    let status = export_slowly(&ada, async {
+        let request = DeactivateMemberRequest {
+            name: member.name,
+            ..DeactivateMemberRequest::default()
+        };
+        owner.members().deactivate_member(request).await.unwrap();
+    })
+    .await
+    .expect("the log was sent to its end");
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+
+    let second = owner.somebody("second", "viewer", "").await;
+    let role = owner.bind("second", "reviewer", "").await.unwrap();
+    let status = export_slowly(&second, async {
+        let request = DeleteRoleBindingRequest {
+            name: role.name,
+            ..DeleteRoleBindingRequest::default()
+        };
+        owner.members().delete_role_binding(request).await.unwrap();
+    })
+    .await
+    .expect("the log was sent to its end");
+    assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
 }

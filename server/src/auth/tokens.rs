@@ -8,6 +8,7 @@ use burgee_proto::types::v1::ErrorReason;
 use sqlx::PgPool;
 use tokio::time::Instant;
 
+use super::Credential;
 use super::cache::Cache;
 use super::sessions;
 use super::uses::Uses;
@@ -41,21 +42,29 @@ impl Tokens {
         }
     }
 
+    /// Whose credential this is, which is used by that.
+    ///
+    /// # Errors
+    /// As [`Tokens::look_up`].
+    pub(super) async fn principal(&self, credential: Credential) -> Result<Arc<Principal>, Error> {
+        let principal = self.look_up(credential).await?;
+        let (_, hash) = credential;
+        self.uses.note(hash);
+        Ok(principal)
+    }
+
     /// Whose credential of this kind has this hash.
     ///
     /// # Errors
     /// [`Error::CredentialInvalid`] for one that is unknown, revoked, expired,
     /// or made by `burgee-server dev` for itself alone;
     /// [`Error::Unavailable`] if the database does not answer in time.
-    pub(super) async fn principal(
-        &self,
-        (kind, hash): (Kind, [u8; 32]),
-    ) -> Result<Arc<Principal>, Error> {
+    pub(super) async fn look_up(&self, (kind, hash): Credential) -> Result<Arc<Principal>, Error> {
         let asked = Instant::now();
         let answer = match self.cache.get(&hash, asked) {
             Some(answer) => answer,
             None => {
-                let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.look_up(kind, &hash)).await;
+                let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.find(kind, &hash)).await;
                 let answer = found.map_err(|_| Error::Unavailable {
                     reason: ErrorReason::DatabaseUnavailable,
                     cause: format!("no credential was looked up within {LOOK_UP_TIMEOUT:?}"),
@@ -64,9 +73,7 @@ impl Tokens {
                 answer
             }
         };
-        let principal = answer.ok_or(Error::CredentialInvalid)?;
-        self.uses.note(hash);
-        Ok(principal)
+        answer.ok_or(Error::CredentialInvalid)
     }
 
     /// Which of them were used, for writing it down.
@@ -75,15 +82,15 @@ impl Tokens {
         self.uses.clone()
     }
 
-    async fn look_up(&self, kind: Kind, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
+    async fn find(&self, kind: Kind, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
         let found = match kind {
             Kind::Session => sessions::look_up(&self.pool, hash).await?,
-            _ => self.look_up_token(hash).await?,
+            _ => self.find_token(hash).await?,
         };
         Ok(found.map(Arc::new))
     }
 
-    async fn look_up_token(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Error> {
+    async fn find_token(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Error> {
         // One row for each role that the account has, and at least one.
         let rows = sqlx::query!(
             r#"select a.organization_id, a.key, b.role as "role?",
