@@ -15,6 +15,7 @@ use crate::descriptors::Descriptors;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::passwords::Passwords;
+use crate::sealing::Sealing;
 
 /// How long a start waits for the database.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,6 +61,8 @@ pub struct App {
     /// Whether this is `burgee-server dev`: credentials made here are marked, and
     /// marked ones are honoured here alone.
     pub dev: bool,
+    /// Seals secrets that the database gives back, if there is a key for them.
+    pub sealing: Sealing,
     /// Hashes passwords, a few at a time.
     pub passwords: Passwords,
     /// Told after each local commit, so that the feed need not wait for Postgres.
@@ -93,6 +96,7 @@ impl App {
             descriptors: Descriptors::load()?,
             queues: Arc::default(),
             dev,
+            sealing: Sealing::default(),
             passwords: Passwords::default(),
             committed: watch::Sender::new(()),
         })

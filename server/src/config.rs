@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::audit::keys::KeyOptions;
 use crate::audit::verify::Anchor;
+use crate::sealing::options::SecretKeyOptions;
 
 /// Burgee's control plane.
 #[derive(Debug, Parser)]
@@ -35,6 +36,10 @@ pub enum Command {
     CreateOwner(CreateOwner),
     /// Begin a new epoch, after the database was restored from a backup
     NewEpoch(Database),
+    /// Print a new key for --secret-key-file
+    CreateSecretKey,
+    /// Seal every secret in the database with the newest key, so that older ones can be given up
+    ResealSecrets(ResealSecrets),
     /// Look after the audit log
     #[command(subcommand)]
     Audit(Audit),
@@ -49,6 +54,17 @@ pub struct Migrate {
     /// A role that servers work with: grant it what they need, and no way to change the audit log
     #[arg(long, env = "BURGEE_SERVING_ROLE", value_name = "NAME")]
     pub serving_role: Option<String>,
+}
+
+/// `reseal-secrets`.
+#[derive(Debug, Args)]
+pub struct ResealSecrets {
+    /// Where the secrets are.
+    #[command(flatten)]
+    pub database: Database,
+    /// The keys.
+    #[command(flatten)]
+    pub keys: SecretKeyOptions,
 }
 
 /// `audit`.
@@ -132,6 +148,9 @@ pub struct Serve {
     /// What the audit log is sealed with.
     #[command(flatten)]
     pub audit_keys: KeyOptions,
+    /// What secrets in the database are sealed with.
+    #[command(flatten)]
+    pub secret_keys: SecretKeyOptions,
     /// Bring the database's schema up to date first
     #[arg(long, env = "BURGEE_MIGRATE")]
     pub migrate: bool,

@@ -12,17 +12,20 @@ pub mod seed;
 use burgee_runtime::Listening;
 
 use crate::app::App;
-use crate::audit::keys::Keys;
 use crate::config::{Database, Dev};
 use crate::deployment;
 use crate::failure::Failure;
 use crate::first_owner;
+use crate::keyring::{Keyring, Purpose};
 use crate::private_postgres::{Options, PrivatePostgres};
+use crate::sealing::Sealing;
 use crate::serve::{Server, asked_to_end};
 use credentials::Credentials;
 
 /// The file of the keys that seal the audit log, in the data directory.
 const AUDIT_KEYS: &str = "audit-keys";
+/// The file of the keys that seal secrets.
+const SECRET_KEYS: &str = "secret-keys";
 
 /// Runs until somebody asks the process to end, or Postgres does so by itself.
 ///
@@ -47,7 +50,12 @@ async fn serve(
 ) -> Result<(), Failure> {
     let database = Database::at(postgres.url());
     deployment::migrate(&database).await?;
-    let app = App::connect(&database, true).await?;
+    let secret_keys = options.data_dir.join(SECRET_KEYS);
+    let secret_keys = Keyring::read_or_make(Purpose::Secrets, &secret_keys)?;
+    let app = App {
+        sealing: Sealing::new(secret_keys),
+        ..App::connect(&database, true).await?
+    };
     deployment::ensure_deployment(&app.pools.write).await?;
     let organization = deployment::ensure_organization(&app.pools.write).await?;
     let kept = Credentials::read(&options.data_dir)?;
@@ -60,7 +68,8 @@ async fn serve(
         .await?;
     credentials.write(&options.data_dir)?;
 
-    let audit_keys = Keys::read_or_make(&options.data_dir.join(AUDIT_KEYS))?;
+    let audit_keys = options.data_dir.join(AUDIT_KEYS);
+    let audit_keys = Keyring::read_or_make(Purpose::AuditLog, &audit_keys)?;
     let owner_link = first_owner::link(&app, organization).await?;
     let server = Server::on(listening, app, audit_keys, &options.shutdown);
     let owner_link = owner_link.map(|link| link.url(&server.url()));

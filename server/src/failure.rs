@@ -8,7 +8,8 @@ use tonic::Status;
 
 use crate::audit::verify::{Finding, Problem};
 use crate::error::Error;
-use crate::private_postgres;
+use crate::keyring::Purpose;
+use crate::{private_postgres, sealing};
 
 /// Why the process ends with exit code 1.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +58,20 @@ pub enum Failure {
          use `burgee-server serve`"
     )]
     NotLoopback(SocketAddr),
-    /// A key of the audit log that is none.
+    /// A key that is none.
     #[error(
-        "key {0} of --audit-key (BURGEE_AUDIT_KEY) or --audit-key-file is not 32 bytes in base64, \
-         such as `openssl rand -base64 32` makes"
+        "key {place} of {} is not 32 bytes in base64, such as `openssl rand -base64 32` makes",
+        purpose.options()
     )]
-    AuditKey(usize),
+    Key {
+        /// What it is for.
+        purpose: Purpose,
+        /// Which, counted from one.
+        place: usize,
+    },
+    /// A sealed secret cannot be opened, or no secret be sealed.
+    #[error(transparent)]
+    Secret(#[from] sealing::Problem),
     /// The audit log is not as it was sealed.
     #[error("the audit log is not as it was sealed: {0}")]
     AuditLog(Finding),

@@ -10,6 +10,7 @@
 //! | [`organizations`], [`members`], [`service_accounts`] | companies, people, machines' accounts, and who may do what |
 //! | [`passwords`], [`sessions`] | how people are known |
 //! | [`audit`] | who did what |
+//! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
 //! | [`deployment`], [`first_owner`] | migrations, the epoch, the first organization and its owner |
 //! | [`dev`], [`private_postgres`] | trying Burgee out |
@@ -34,6 +35,7 @@ pub mod first_owner;
 pub mod flags;
 pub mod grpc;
 pub mod http;
+pub mod keyring;
 pub mod members;
 pub mod names;
 pub mod organizations;
@@ -42,6 +44,7 @@ pub mod passwords;
 pub mod private_postgres;
 pub mod projects;
 pub mod random;
+pub mod sealing;
 pub mod segments;
 pub mod serve;
 pub mod service_accounts;

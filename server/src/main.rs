@@ -9,9 +9,11 @@ use burgee_server::audit::erase::{self, Erasure};
 use burgee_server::audit::verify::{self, Expected};
 use burgee_server::config::{
     Audit, Command, Config, CreateAdminToken, CreateOrganization, CreateOwner, Database,
-    EraseAudit, Migrate, Serve, VerifyAudit,
+    EraseAudit, Migrate, ResealSecrets, Serve, VerifyAudit,
 };
 use burgee_server::failure::Failure;
+use burgee_server::keyring::{Key, Purpose};
+use burgee_server::sealing::{COLUMNS, reseal};
 use burgee_server::serve::{Server, asked_to_end};
 use burgee_server::{deployment, dev, first_owner};
 use clap::Parser as _;
@@ -40,6 +42,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::CreateOrganization(options) => create_organization(&options).await,
         Command::CreateAdminToken(options) => create_admin_token(&options).await,
         Command::CreateOwner(options) => create_owner(&options).await,
+        Command::CreateSecretKey => create_secret_key(),
+        Command::ResealSecrets(options) => reseal_secrets(&options).await,
         Command::NewEpoch(database) => new_epoch(&database).await,
         Command::Audit(Audit::Verify(options)) => verify_audit(options).await,
         Command::Audit(Audit::Erase(options)) => erase_audit(options).await,
@@ -61,7 +65,13 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         deployment::migrate(&options.database).await?;
     }
     let keys = options.audit_keys.keys()?;
-    let app = open(&options.database).await?;
+    let app = App {
+        sealing: options.secret_keys.sealing()?,
+        ..open(&options.database).await?
+    };
+    let mut connection = app.pools.read.acquire().await?;
+    reseal::warn_of_missing_keys(&mut connection, &app.sealing).await?;
+    drop(connection);
     deployment::ensure_deployment(&app.pools.write).await?;
     let organization = deployment::ensure_organization(&app.pools.write).await?;
     deployment::revoke_dev_keys(&app).await?;
@@ -110,6 +120,21 @@ async fn new_epoch(database: &Database) -> Result<(), Failure> {
     let app = open(database).await?;
     deployment::ensure_deployment(&app.pools.write).await?;
     println!("{}", deployment::new_epoch(&app.pools.write).await?);
+    Ok(())
+}
+
+fn create_secret_key() -> Result<(), Failure> {
+    println!("{}", Key::generate(Purpose::Secrets)?.encoded());
+    Ok(())
+}
+
+async fn reseal_secrets(options: &ResealSecrets) -> Result<(), Failure> {
+    let sealing = options.keys.sealing()?;
+    let mut connection = app::connect(&app::options(&options.database)?).await?;
+    println!(
+        "{}",
+        reseal::reseal(&mut connection, &sealing, COLUMNS).await?
+    );
     Ok(())
 }
 

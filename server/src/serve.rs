@@ -16,18 +16,18 @@ use tonic_health::server::HealthReporter;
 
 use crate::app::App;
 use crate::audit::denials::Denials;
-use crate::audit::keys::Keys;
 use crate::audit::sealer;
 use crate::auth::Tokens;
 use crate::change_feed::ChangeFeed;
 use crate::config::{Listen, Shutdown};
 use crate::failure::Failure;
+use crate::keyring::Keyring;
 use crate::{compaction, grpc};
 
 /// A control plane with a port, not yet served.
 pub struct Server {
     app: App,
-    audit_keys: Keys,
+    audit_keys: Keyring,
     listening: Listening,
     scheme: &'static str,
     drain_window: Duration,
@@ -40,7 +40,7 @@ impl Server {
     /// [`Failure::Bind`], [`Failure::Tls`].
     pub async fn bind(
         app: App,
-        audit_keys: Keys,
+        audit_keys: Keyring,
         listen: &Listen,
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
@@ -58,7 +58,7 @@ impl Server {
 
     /// Takes a port that is bound already, without TLS.
     #[must_use]
-    pub fn on(listening: Listening, app: App, audit_keys: Keys, shutdown: &Shutdown) -> Self {
+    pub fn on(listening: Listening, app: App, audit_keys: Keyring, shutdown: &Shutdown) -> Self {
         Self {
             app,
             audit_keys,

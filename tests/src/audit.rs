@@ -1,7 +1,7 @@
 //! The audit log behind the API: its seals, and whoever tampers with it.
 
-use burgee_server::audit::keys::{Key, Keys};
 use burgee_server::audit::verify::{Expected, Finding, Problem, Report, verify};
+use burgee_server::keyring::{Key, Keyring, Purpose};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::postgres::TestDatabase;
@@ -10,7 +10,7 @@ use crate::wait::{SOON, until};
 /// A key for the seals, as an operator writes it.
 #[must_use]
 pub fn key(byte: u8) -> String {
-    Key::new([byte; 32]).encoded()
+    Key::new(Purpose::AuditLog, [byte; 32]).encoded()
 }
 
 /// What a log is held against: these keys, newest first.
@@ -21,7 +21,7 @@ pub fn key(byte: u8) -> String {
 #[must_use]
 pub fn sealed_with(keys: &str) -> Expected {
     Expected {
-        keys: Keys::parse(keys).unwrap(),
+        keys: Keyring::parse(Purpose::AuditLog, keys).unwrap(),
         ..Expected::default()
     }
 }

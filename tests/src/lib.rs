@@ -16,6 +16,7 @@
 //! | [`project`] | a project with environments, and short words for changing it |
 //! | [`accounts`] | service accounts with a role somewhere |
 //! | [`audit`] | the audit log behind the API, for whoever tampers with it |
+//! | [`secrets`] | keys that secrets are sealed with |
 //! | [`people`] | people who are invited and sign in |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
@@ -45,6 +46,7 @@ pub mod process;
 pub mod project;
 pub mod relay;
 pub mod scripted_upstream;
+pub mod secrets;
 pub mod server;
 pub mod viewer;
 pub mod wait;

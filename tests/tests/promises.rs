@@ -26,6 +26,7 @@ mod protocols;
 mod relays;
 mod roles;
 mod salts;
+mod sealed_secrets;
 mod service_accounts;
 mod shipping;
 mod travelling;

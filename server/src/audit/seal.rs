@@ -14,9 +14,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::keys::Key;
 use crate::api_keys::shipped::hex;
 use crate::error::Error;
+use crate::keyring::Key;
 
 /// SHA-256, or HMAC with it.
 pub(super) type Hash = [u8; 32];
@@ -199,6 +199,7 @@ mod tests {
     use std::array;
 
     use super::*;
+    use crate::keyring::Purpose;
 
     fn entry() -> Entry {
         Entry {
@@ -244,7 +245,7 @@ mod tests {
             "26c251bbd208d4b781c98a492c12029b90cb52ccc86e2ee6b5cc40746e10fe4f"
         );
         let digests = Digests(array::from_fn(|place| [place as u8; 32]));
-        let key = Key::new([9; 32]);
+        let key = Key::new(Purpose::AuditLog, [9; 32]);
         let of = |key| hex(&mac(key, &BEGINNING, 1, 7, &digests).unwrap());
         assert_eq!(
             of(Some(&key)),
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn a_code_depends_on_all_before_it() {
         let digests = Digests([[1; 32]; DIGESTS]);
-        let key = Key::new([9; 32]);
+        let key = Key::new(Purpose::AuditLog, [9; 32]);
         let of = |previous, position, entry| {
             mac(Some(&key), previous, position, entry, &digests).unwrap()
         };
@@ -327,7 +328,7 @@ mod tests {
             assert_ne!(other, first);
         }
         assert_ne!(mac(None, &BEGINNING, 1, 7, &digests).unwrap(), first);
-        let rotated = Key::new([8; 32]);
+        let rotated = Key::new(Purpose::AuditLog, [8; 32]);
         assert_ne!(
             mac(Some(&rotated), &BEGINNING, 1, 7, &digests).unwrap(),
             first

@@ -9,9 +9,9 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use super::keys::Keys;
 use super::seal::{BEGINNING, Entry, Hash, PARTS, Salt, anchor, entries, mac};
 use crate::error::Error;
+use crate::keyring::Keyring;
 use crate::random;
 
 /// How often. Every replica tries; one at a time does it.
@@ -51,7 +51,7 @@ pub(super) enum Sealed {
 }
 
 /// Seals each second, until `stop`.
-pub async fn run(pool: PgPool, keys: Keys, stop: CancellationToken) {
+pub async fn run(pool: PgPool, keys: Keyring, stop: CancellationToken) {
     if keys.newest().is_none() {
         tracing::warn!(
             "the audit log is sealed without a key: who can write to the database can seal it \
@@ -84,7 +84,7 @@ pub async fn run(pool: PgPool, keys: Keys, stop: CancellationToken) {
 }
 
 /// Seals, after a look at whether what was sealed is still there.
-async fn pass(pool: &PgPool, keys: &Keys, seen: &mut Option<Head>) -> Result<Sealed, Error> {
+async fn pass(pool: &PgPool, keys: &Keyring, seen: &mut Option<Head>) -> Result<Sealed, Error> {
     let mut connection = pool.acquire().await?;
     if let Some(before) = seen {
         let mac = sqlx::query_scalar!(
@@ -110,7 +110,7 @@ async fn pass(pool: &PgPool, keys: &Keys, seen: &mut Option<Head>) -> Result<Sea
 ///
 /// # Errors
 /// Those of the database. What was sealed stays sealed.
-pub(super) async fn seal_all(pool: &PgPool, keys: &Keys) -> Result<Sealed, Error> {
+pub(super) async fn seal_all(pool: &PgPool, keys: &Keyring) -> Result<Sealed, Error> {
     let mut total = 0;
     loop {
         match seal_some(pool, keys).await? {
@@ -125,7 +125,7 @@ pub(super) async fn seal_all(pool: &PgPool, keys: &Keys) -> Result<Sealed, Error
     }
 }
 
-async fn seal_some(pool: &PgPool, keys: &Keys) -> Result<Sealed, Error> {
+async fn seal_some(pool: &PgPool, keys: &Keyring) -> Result<Sealed, Error> {
     let mut transaction = pool.begin().await?;
     // The others' seals are seen by whoever has the lock: it is let go after the commit.
     let free = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "free!""#, LOCK)

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use sqlx::{Connection as _, PgConnection};
 
 use super::erase::METHOD as ERASE;
-use super::keys::Keys;
 use super::seal::{BEGINNING, DIGESTS, Digests, Entry, Hash, PARTS, Salts, anchor, entries, mac};
 use crate::error::Error;
+use crate::keyring::{Key, Keyring};
 
 pub use finding::Finding;
 
@@ -27,7 +27,7 @@ const CONTENT: &str = "content";
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
     /// Every key that it was sealed with.
-    pub keys: Keys,
+    pub keys: Keyring,
     /// Seals that were made before there was a key, counted from the first.
     pub unkeyed_up_to: i64,
     /// A seal that was written down elsewhere.
@@ -256,7 +256,7 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    fn key(&self, seal: &Seal) -> Result<Option<&'a super::keys::Key>, Finding> {
+    fn key(&self, seal: &Seal) -> Result<Option<&'a Key>, Finding> {
         let position = seal.position;
         let expected = self.expected;
         if !seal.key_id.is_empty() {
