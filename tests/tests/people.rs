@@ -6,6 +6,7 @@ mod invitations;
 mod members;
 mod passwords;
 mod signing_in;
+mod strangers;
 
 use burgee_proto::admin::v1::{AuditEntry, ListAuditEntriesRequest, WhoAmIRequest, WhoAmIResponse};
 use burgee_tests::callers::Caller;

@@ -30,7 +30,7 @@ pub(super) struct Opener {
 
 impl Opener {
     /// Whether they may still do what they did. While that cannot be said, they may.
-    async fn is_let_in(self) -> Result<(), Status> {
+    async fn still_may(self) -> Result<(), Status> {
         let principal = match self.tokens.look_up(self.credential).await {
             Ok(principal) => principal,
             Err(error) => {
@@ -91,7 +91,7 @@ impl Watched {
             if self.due.poll_tick(context).is_pending() {
                 return Poll::Ready(Ok(()));
             }
-            self.check = Some(Box::pin(self.opener.clone().is_let_in()));
+            self.check = Some(Box::pin(self.opener.clone().still_may()));
         }
     }
 }
