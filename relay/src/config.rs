@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use burgee::{Address, Key};
 use burgee_hub::credential::{self, Kind};
+use burgee_runtime::addresses::{ForwardedHeader, Network, TrustedProxies};
 use clap::Parser;
 
 /// Serves Burgee's data plane locally: follows the environments of a relay key
@@ -53,6 +54,20 @@ pub struct Arguments {
     #[arg(long, env = "BURGEE_RELAY_TLS_KEY_FILE", requires = "tls_cert_file")]
     tls_key_file: Option<PathBuf>,
 
+    /// Addresses and networks of proxies that say truly for whom they speak, with
+    /// commas between.
+    #[arg(long, env = "BURGEE_RELAY_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<Network>,
+
+    /// The header in which they say it: x-forwarded-for or forwarded. The other is
+    /// never read.
+    #[arg(
+        long,
+        env = "BURGEE_RELAY_FORWARDED_HEADER",
+        default_value = "x-forwarded-for"
+    )]
+    forwarded_header: ForwardedHeader,
+
     /// Seconds over which streams are told to leave when the relay is stopped.
     #[arg(long, env = "BURGEE_RELAY_DRAIN_SECONDS", default_value_t = 5)]
     drain_seconds: u64,
@@ -80,6 +95,8 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// What to serve TLS with.
     pub tls: Option<TlsFiles>,
+    /// Whose word counts for whom they speak.
+    pub trusted_proxies: TrustedProxies,
     /// How long saying goodbye takes.
     pub drain_window: Duration,
 }
@@ -147,6 +164,7 @@ impl Arguments {
             data_dir: self.data_dir,
             ca_file: self.ca_file,
             tls,
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies, self.forwarded_header),
             drain_window: Duration::from_secs(self.drain_seconds),
         })
     }

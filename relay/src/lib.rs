@@ -25,7 +25,7 @@ use std::sync::Arc;
 use burgee::sync::{Connections, Origin, client_info};
 use burgee_hub::{Hub, HubConfig};
 use burgee_runtime::listening::BindError;
-use burgee_runtime::{Listening, tls};
+use burgee_runtime::{Limits, Listening, tls};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -126,10 +126,15 @@ impl Relay {
         let following = CancellationToken::new();
         let upstream = tokio::spawn(upstream.run(self.restored, following.clone()));
 
+        let limits = Limits {
+            trusted_proxies: self.options.trusted_proxies,
+            ..Limits::default()
+        };
         let served = serve::serve(
             self.listening,
             &hub,
             holdings.standing(),
+            limits,
             self.options.drain_window,
             shutdown,
         )

@@ -40,6 +40,7 @@ pub(crate) async fn serve(
     listening: Listening,
     hub: &Hub,
     standing: watch::Receiver<Standing>,
+    limits: Limits,
     drain_window: Duration,
     shutdown: CancellationToken,
 ) -> Result<(), tonic_reflection::server::Error> {
@@ -55,7 +56,7 @@ pub(crate) async fn serve(
             // So that the hub can close a connection whose peer takes nothing.
             extensions.insert(CloseConnection(connection.close.clone()));
         },
-        Limits::default(),
+        limits,
         closing.clone(),
     ));
     shutdown.cancelled().await;

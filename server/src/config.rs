@@ -1,5 +1,7 @@
 //! What an operator may say: options, each with an environment variable.
 
+mod edge;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::audit::keys::KeyOptions;
 use crate::audit::verify::Anchor;
 use crate::sealing::options::SecretKeyOptions;
+pub use edge::Edge;
 
 /// Burgee's control plane.
 #[derive(Debug, Parser)]
@@ -145,6 +148,9 @@ pub struct Serve {
     /// The port.
     #[command(flatten)]
     pub listen: Listen,
+    /// Who may reach it, and how.
+    #[command(flatten)]
+    pub edge: Edge,
     /// What the audit log is sealed with.
     #[command(flatten)]
     pub audit_keys: KeyOptions,

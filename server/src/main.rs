@@ -76,7 +76,8 @@ async fn serve(options: Serve) -> Result<(), Failure> {
     let organization = deployment::ensure_organization(&app.pools.write).await?;
     deployment::revoke_dev_keys(&app).await?;
     let owner_link = first_owner::link(&app, organization).await?;
-    let server = Server::bind(app, keys, &options.listen, &options.shutdown).await?;
+    let (listen, shutdown) = (&options.listen, &options.shutdown);
+    let server = Server::bind(app, keys, listen, options.edge, shutdown).await?;
     if let Some(link) = owner_link {
         let public_url = options.public_url.unwrap_or_else(|| server.url());
         let link = link.url(&public_url);

@@ -19,7 +19,7 @@ use crate::audit::denials::Denials;
 use crate::audit::sealer;
 use crate::auth::Tokens;
 use crate::change_feed::ChangeFeed;
-use crate::config::{Listen, Shutdown};
+use crate::config::{Edge, Listen, Shutdown};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 use crate::{compaction, grpc};
@@ -30,6 +30,7 @@ pub struct Server {
     audit_keys: Keyring,
     listening: Listening,
     scheme: &'static str,
+    edge: Edge,
     drain_window: Duration,
 }
 
@@ -42,6 +43,7 @@ impl Server {
         app: App,
         audit_keys: Keyring,
         listen: &Listen,
+        edge: Edge,
         shutdown: &Shutdown,
     ) -> Result<Self, Failure> {
         let mut listening = Listening::bind(listen.listen).await?;
@@ -52,18 +54,25 @@ impl Server {
         }
         Ok(Self {
             scheme,
-            ..Self::on(listening, app, audit_keys, shutdown)
+            ..Self::on(listening, app, audit_keys, edge, shutdown)
         })
     }
 
     /// Takes a port that is bound already, without TLS.
     #[must_use]
-    pub fn on(listening: Listening, app: App, audit_keys: Keyring, shutdown: &Shutdown) -> Self {
+    pub fn on(
+        listening: Listening,
+        app: App,
+        audit_keys: Keyring,
+        edge: Edge,
+        shutdown: &Shutdown,
+    ) -> Self {
         Self {
             app,
             audit_keys,
             listening,
             scheme: "http",
+            edge,
             drain_window: shutdown.drain_window(),
         }
     }
@@ -112,9 +121,13 @@ impl Server {
             stopped.clone(),
         ));
         let closing = CancellationToken::new();
-        let serving =
-            self.listening
-                .serve(router, on_connection, Limits::default(), closing.clone());
+        let limits = Limits {
+            trusted_proxies: self.edge.proxies(),
+            ..Limits::default()
+        };
+        let serving = self
+            .listening
+            .serve(router, on_connection, limits, closing.clone());
         let serving = tokio::spawn(serving);
         println!("burgee-server listening on {address}");
 

@@ -39,6 +39,18 @@ impl TestServer {
         Self::on(&Arc::new(TestDatabase::create().await)).await
     }
 
+    /// On a new database, with these environment variables.
+    pub async fn with(environment: &[(&str, &str)]) -> Self {
+        let database = Arc::new(TestDatabase::create().await);
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let options = Options {
+            environment: environment.iter().map(own).collect(),
+            ..Options::default()
+        };
+        let url = database.url().to_owned();
+        Self::start_with(&database, url, options).await
+    }
+
     /// On this database, perhaps beside others.
     pub async fn on(database: &Arc<TestDatabase>) -> Self {
         let url = database.url().to_owned();

@@ -29,7 +29,7 @@ async fn is_shut_out(caller: &Caller) {
 }
 
 /// The audit log, oldest first.
-async fn audit(owner: &Caller) -> Vec<AuditEntry> {
+pub(crate) async fn audit(owner: &Caller) -> Vec<AuditEntry> {
     let request = ListAuditEntriesRequest {
         page_size: 1_000,
         ..ListAuditEntriesRequest::default()

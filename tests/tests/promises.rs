@@ -17,6 +17,7 @@ mod audit_tampering;
 mod bad_input;
 mod behind;
 mod dev;
+mod edge;
 mod faults;
 mod idempotency;
 mod lies;

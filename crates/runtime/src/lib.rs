@@ -2,6 +2,7 @@
 //!
 //! - [`listening`]: one port for gRPC, gRPC-web and plain HTTP; an accept loop
 //!   with caps, time-outs, TLS and a shutdown that ends.
+//! - [`addresses`]: who calls, also through proxies that are trusted.
 //! - [`calls`]: what each call is guarded with: deadline, load shedding, panics,
 //!   and the answer to paths that nobody serves.
 //! - [`tls`]: certificates that are read again when their files change.
@@ -10,10 +11,12 @@
 //!
 //! Nothing in here knows what Burgee's services do.
 
+pub mod addresses;
 pub mod calls;
 pub mod listening;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
 
+pub use addresses::ClientAddress;
 pub use listening::{Connection, Limits, Listening};

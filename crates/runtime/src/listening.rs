@@ -49,6 +49,8 @@ pub struct Listening {
 pub struct Connection {
     /// The address of the peer. An IPv4 peer of an IPv6 socket is an IPv4 address.
     pub remote_addr: SocketAddr,
+    /// Whether it speaks TLS.
+    pub tls: bool,
     /// Cancelling it closes the connection at once, whatever it is doing.
     pub close: CancellationToken,
 }
@@ -112,8 +114,9 @@ impl Listening {
     /// cuts what is left.
     ///
     /// Each request carries a [`TcpConnectInfo`] (so that tonic's `remote_addr`
-    /// works), its [`Connection`], and what `on_connection` has put into the
-    /// extensions. `on_connection` runs once a connection, before its first byte
+    /// works), its [`Connection`], the
+    /// [`ClientAddress`](crate::ClientAddress) if a trusted proxy told it,
+    /// and what `on_connection` has put into the extensions. `on_connection` runs once a connection, before its first byte
     /// is read.
     pub async fn serve<F>(
         self,
@@ -130,6 +133,7 @@ impl Listening {
         });
         let connections = TaskTracker::new();
         let admission = Admission::new(&limits);
+        let proxies = Arc::new(limits.trusted_proxies.clone());
         let limits = Arc::new(limits);
         // Wiring the state in once spares every request from doing it.
         let router: Router = router.with_state(());
@@ -143,7 +147,15 @@ impl Listening {
                 tracing::debug!(%remote_addr, "connection refused: at the limit");
                 continue;
             };
-            let served = self.prepare(stream, remote_addr, &router, &on_connection);
+            let connection = self.prepare(&stream, remote_addr);
+            let mut extensions = self.extensions(&connection);
+            on_connection(&mut extensions, &connection);
+            let served = Accepted {
+                stream,
+                tls: self.tls.clone(),
+                calls: Calls::new(router.clone(), extensions, &connection, &proxies),
+                connection,
+            };
             connections.spawn(served.run(Arc::clone(&limits), shutdown.clone(), admitted));
         }
 
@@ -155,33 +167,25 @@ impl Listening {
         }
     }
 
-    fn prepare(
-        &self,
-        stream: TcpStream,
-        remote_addr: SocketAddr,
-        router: &Router,
-        on_connection: &impl Fn(&mut Extensions, &Connection),
-    ) -> Accepted {
+    fn prepare(&self, stream: &TcpStream, remote_addr: SocketAddr) -> Connection {
         // Without it a small message waits for the acknowledgement of the one
         // before: 40 ms. A socket that refuses is already gone.
         let _ = stream.set_nodelay(true);
-        let connection = Connection {
+        Connection {
             remote_addr: SocketAddr::new(remote_addr.ip().to_canonical(), remote_addr.port()),
+            tls: self.tls.is_some(),
             close: CancellationToken::new(),
-        };
+        }
+    }
+
+    fn extensions(&self, connection: &Connection) -> Extensions {
         let mut extensions = Extensions::new();
         extensions.insert(TcpConnectInfo {
             local_addr: Some(self.local_addr),
             remote_addr: Some(connection.remote_addr),
         });
         extensions.insert(connection.clone());
-        on_connection(&mut extensions, &connection);
-        Accepted {
-            stream,
-            tls: self.tls.clone(),
-            connection,
-            calls: Calls::new(router.clone(), extensions),
-        }
+        extensions
     }
 }
 

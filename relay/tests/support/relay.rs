@@ -15,6 +15,7 @@ use burgee_evaluator::RulesetState;
 use burgee_hub::credential::{Kind, Secret, generate};
 use burgee_relay::Relay;
 use burgee_relay::config::{Options, TlsFiles, relay_key};
+use burgee_runtime::addresses::TrustedProxies;
 use prost::Message as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -86,6 +87,7 @@ impl Running {
             data_dir: data_dir.to_owned(),
             ca_file: None,
             tls,
+            trusted_proxies: TrustedProxies::default(),
             drain_window: Duration::from_millis(100),
         };
         let relay = Relay::prepare(options).await.unwrap();

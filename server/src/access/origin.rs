@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use burgee_runtime::Connection;
+use burgee_runtime::ClientAddress;
 use http::Request;
 use http::header::USER_AGENT;
 
@@ -13,7 +13,7 @@ const USER_AGENT_MAX: usize = 256;
 /// From where somebody calls, for the audit log. By default: the server itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The address of whoever is connected.
+    /// The address of whoever is connected, or for whom a trusted proxy speaks.
     pub address: Option<IpAddr>,
     /// With what, as the caller says. Empty: it does not say.
     pub user_agent: Arc<str>,
@@ -23,13 +23,13 @@ impl Origin {
     /// The origin of a request that came through the listener.
     #[must_use]
     pub fn of<B>(request: &Request<B>) -> Self {
-        let connection = request.extensions().get::<Connection>();
+        let client = ClientAddress::of(request.extensions());
         let user_agent = request.headers().get(USER_AGENT);
         let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let mut user_agent = user_agent.unwrap_or_default().into_owned();
         user_agent.truncate(user_agent.floor_char_boundary(USER_AGENT_MAX));
         Self {
-            address: connection.map(|connection| connection.remote_addr.ip()),
+            address: client.map(|client| client.ip),
             user_agent: user_agent.into(),
         }
     }

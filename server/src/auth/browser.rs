@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use burgee_hub::credential::{self, Kind};
+use burgee_runtime::ClientAddress;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
@@ -37,12 +38,15 @@ impl Browser {
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
         let content_type = headers.get(CONTENT_TYPE).and_then(text)?;
         let origin = headers.get(ORIGIN).and_then(text)?;
-        let (_, origin) = origin.split_once("://")?;
+        let (scheme, origin) = origin.split_once("://")?;
         let authority = request.uri().authority().map(Authority::to_string);
         let host = authority.or_else(|| headers.get(HOST).and_then(text))?;
         let own = origin.eq_ignore_ascii_case(&host);
-        (content_type.starts_with(GRPC_WEB) && own).then(|| Self {
-            secure: !is_loopback(&host),
+        // Whoever is in between wrote what came without TLS.
+        let tls = ClientAddress::of(request.extensions()).is_some_and(|client| client.tls);
+        let as_safe = !tls || scheme == "https";
+        (content_type.starts_with(GRPC_WEB) && own && as_safe).then(|| Self {
+            secure: tls || !is_loopback(&host),
         })
     }
 
@@ -144,6 +148,19 @@ mod tests {
                 None,
                 "{content_type} {host} {origin}"
             );
+        }
+    }
+
+    #[test]
+    fn a_page_that_came_without_tls_is_none_of_a_server_with_it() {
+        for (scheme, own) in [("https", true), ("http", false)] {
+            let origin = format!("{scheme}://flags.example.com");
+            let mut request = request(GRPC_WEB, "flags.example.com", &origin);
+            request.extensions_mut().insert(ClientAddress {
+                ip: [192, 0, 2, 7].into(),
+                tls: true,
+            });
+            assert_eq!(Browser::of(&request).is_some(), own, "{scheme}");
         }
     }
 

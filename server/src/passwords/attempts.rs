@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use burgee_runtime::addresses::site;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 
@@ -16,8 +17,6 @@ const ACCOUNT_FREE: i32 = 5;
 const ADDRESS_FREE: i32 = 50;
 /// The longest wait. Longer ones would let anybody keep the owner of an account out.
 const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
-/// What of an IPv6 address one customer is given.
-const IPV6_PREFIX_SEGMENTS: usize = 4;
 
 /// One attempt, which counts as failed until it is told otherwise.
 #[derive(Debug)]
@@ -88,14 +87,9 @@ fn account_subject(email: &str) -> String {
 }
 
 fn address_subject(address: IpAddr) -> String {
-    match address {
+    match site(address) {
         IpAddr::V4(address) => format!("address {address}"),
-        IpAddr::V6(address) => {
-            let segments = address.segments();
-            let prefix = segments.iter().take(IPV6_PREFIX_SEGMENTS);
-            let prefix: Vec<String> = prefix.map(|it| format!("{it:x}")).collect();
-            format!("address {}::/64", prefix.join(":"))
-        }
+        IpAddr::V6(address) => format!("address {address}/64"),
     }
 }
 

@@ -1,13 +1,11 @@
 //! Who is let in: connections are counted in all and by where they come from.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Limits;
-
-/// Bits of an IPv6 address that name a site; whoever has one has all of the rest.
-const SITE_MASK: u128 = u128::MAX << 64;
+use crate::addresses::{TrustedProxies, site};
 
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -15,6 +13,7 @@ pub(super) struct Admission {
     connections: usize,
     per_address: usize,
     per_loopback_address: usize,
+    trusted_proxies: TrustedProxies,
 }
 
 /// The place of one connection; dropping it gives the place back.
@@ -38,6 +37,7 @@ impl Admission {
             connections: limits.connections,
             per_address: limits.connections_per_address,
             per_loopback_address: limits.connections_per_loopback_address,
+            trusted_proxies: limits.trusted_proxies.clone(),
         }
     }
 
@@ -45,10 +45,11 @@ impl Admission {
     /// listener is full.
     pub(super) fn admit(&self, address: IpAddr) -> Option<Admitted> {
         let site = site(address);
-        let per_site = if site.is_loopback() {
-            self.per_loopback_address
-        } else {
-            self.per_address
+        let per_site = match address {
+            // It speaks for many.
+            proxy if self.trusted_proxies.trust(proxy) => self.connections,
+            _ if site.is_loopback() => self.per_loopback_address,
+            _ => self.per_address,
         };
         let mut counts = lock(&self.shared);
         let of_site = counts.by_site.get(&site).copied().unwrap_or(0);
@@ -77,16 +78,6 @@ impl Drop for Admitted {
     }
 }
 
-/// The part of an address that one party controls.
-fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & SITE_MASK))
-        }
-        other => other,
-    }
-}
-
 /// The counts are whole after every statement, so a panic elsewhere spoils nothing.
 fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -95,6 +86,7 @@ fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addresses::ForwardedHeader;
 
     fn admission(connections: usize, per_address: usize, per_loopback_address: usize) -> Admission {
         Admission::new(&Limits {
@@ -145,6 +137,23 @@ mod tests {
         ];
         assert!(admission.admit(ip("127.0.0.1")).is_none());
         assert!(admission.admit(ip("::1")).is_some());
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_have_every_place() {
+        let proxies = vec!["192.0.2.0/24".parse().unwrap()];
+        let admission = Admission::new(&Limits {
+            connections: 3,
+            connections_per_address: 1,
+            trusted_proxies: TrustedProxies::new(proxies, ForwardedHeader::default()),
+            ..Limits::default()
+        });
+        let _held = [
+            admission.admit(ip("192.0.2.1")).unwrap(),
+            admission.admit(ip("192.0.2.1")).unwrap(),
+            admission.admit(ip("198.51.100.1")).unwrap(),
+        ];
+        assert!(admission.admit(ip("192.0.2.1")).is_none());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,8 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use super::Connection;
 use super::first_bytes::FirstBytes;
 use super::limits::Limits;
+use crate::addresses::{ClientAddress, TrustedProxies};
 
 /// How long an HTTP/2 connection may be silent before it is asked for a sign of
 /// life, and how long the answer may take.
@@ -46,11 +49,24 @@ const HTTP1_BUFFER_BYTES: usize = 64 << 10;
 pub(super) struct Calls {
     router: Router,
     extensions: Extensions,
+    /// What says for whom the peer speaks, if it is trusted.
+    proxied: Option<(ClientAddress, Arc<TrustedProxies>)>,
 }
 
 impl Calls {
-    pub(super) fn new(router: Router, extensions: Extensions) -> Self {
-        Self { router, extensions }
+    pub(super) fn new(
+        router: Router,
+        extensions: Extensions,
+        connection: &Connection,
+        proxies: &Arc<TrustedProxies>,
+    ) -> Self {
+        let peer = ClientAddress::of_peer(connection);
+        let proxied = proxies.trust(peer.ip).then(|| (peer, Arc::clone(proxies)));
+        Self {
+            router,
+            extensions,
+            proxied,
+        }
     }
 }
 
@@ -62,6 +78,10 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(Body::new);
         request.extensions_mut().extend(self.extensions.clone());
+        if let Some((peer, proxies)) = &self.proxied {
+            let client = proxies.client(*peer, request.headers());
+            request.extensions_mut().insert(client);
+        }
         // A router is always ready.
         self.router.clone().call(request)
     }

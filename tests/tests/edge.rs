@@ -1,0 +1,4 @@
+//! The edge: from where a call is believed to come, what pages of other origins may
+//! ask, and how much anybody may.
+
+mod addresses;
