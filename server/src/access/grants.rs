@@ -53,9 +53,24 @@ impl Grants {
         *held = held.union(permissions);
     }
 
-    /// What is allowed somewhere.
+    /// What is allowed somewhere: what is held there, and what is shown there.
     #[must_use]
     pub fn at(&self, place: Place<'_>) -> Permissions {
+        let held = self.held(place);
+        let Place::Project(project) = place else {
+            return held;
+        };
+        let environments = self.projects.get(project).into_iter();
+        let shown = environments
+            .flat_map(|held| held.environments.values())
+            .flat_map(|held| held.iter())
+            .filter(|permission| permission.is_read());
+        held.union(shown.collect())
+    }
+
+    /// What is held somewhere, and so in all below. Whoever holds something in an environment
+    /// alone is shown the definitions of its project, and yet holds nothing there.
+    fn held(&self, place: Place<'_>) -> Permissions {
         let in_project = |project: &str| {
             let held = self.projects.get(project);
             held.map_or(self.organization, |held| {
@@ -64,14 +79,7 @@ impl Grants {
         };
         match place {
             Place::Organization => self.organization,
-            Place::Project(project) => {
-                let environments = self.projects.get(project).into_iter();
-                let shown = environments
-                    .flat_map(|held| held.environments.values())
-                    .flat_map(|held| held.iter())
-                    .filter(|permission| permission.is_read());
-                in_project(project).union(shown.collect())
-            }
+            Place::Project(project) => in_project(project),
             Place::Environment(project, environment) => {
                 let held = self.projects.get(project);
                 let held = held.and_then(|held| held.environments.get(environment));
@@ -90,7 +98,7 @@ impl Grants {
     #[must_use]
     pub fn missing(&self, others: &Self) -> Option<Permission> {
         let missing = |place: Place<'_>, wanted: Permissions| {
-            let held = self.at(place);
+            let held = self.held(place);
             wanted.iter().find(|permission| !held.contains(*permission))
         };
         missing(Place::Organization, others.organization).or_else(|| {
@@ -209,6 +217,14 @@ mod tests {
         assert_eq!(in_staging.missing(&Grants::default()), None);
         assert!(in_staging.missing(&in_shop).is_some());
         assert!(in_shop.missing(&everywhere).is_some());
+        // Definitions that an environment shows are not held in their project.
+        let [mut here, mut there] = [Grants::default(), Grants::default()];
+        here.add(
+            Place::Environment("shop", "staging"),
+            BuiltIn::Viewer.permissions(),
+        );
+        there.add(Place::Project("shop"), BuiltIn::Viewer.permissions());
+        assert_eq!(here.missing(&there), Some(Permission::ProjectRead));
         let mut viewer = Grants::default();
         viewer.add(Place::Organization, BuiltIn::Viewer.permissions());
         assert_eq!(viewer.missing(&in_staging), Some(Permission::FlagCreate));
