@@ -211,9 +211,31 @@ impl Change {
     }
 
     /// Takes an entry into the audit log for what no change set tells of: API
-    /// keys.
+    /// keys, and who may do what.
     pub fn record_audit(&mut self, entry: AuditEntry) {
         self.audit.push(entry);
+    }
+
+    /// As [`Change::record_audit`], of a resource: what it was and what it became, as messages.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for what cannot be written as JSON.
+    pub fn record_resource<M: prost::Message + prost::Name>(
+        &mut self,
+        name: impl ToString,
+        part: &str,
+        (before, after): (Option<&M>, Option<&M>),
+    ) -> Result<(), Error> {
+        let json = |message: &M| self.app.descriptors.json(message);
+        let entry = AuditEntry {
+            resource: name.to_string(),
+            part: part.to_owned(),
+            before: before.map(json).transpose()?,
+            after: after.map(json).transpose()?,
+            ..AuditEntry::default()
+        };
+        self.record_audit(entry);
+        Ok(())
     }
 
     /// The operations so far.

@@ -152,6 +152,17 @@ impl Error {
         }
     }
 
+    /// What becomes of an error of the database: [`Error::Exists`], if it is this constraint
+    /// that refuses. For `map_err`.
+    pub fn taken(constraint: &str, resource: impl ToString) -> impl FnOnce(sqlx::Error) -> Self {
+        move |error| match error.as_database_error() {
+            Some(database) if database.constraint() == Some(constraint) => Self::Exists {
+                resource: resource.to_string(),
+            },
+            _ => error.into(),
+        }
+    }
+
     /// A fault of Burgee's own.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())

@@ -7,7 +7,7 @@
 //! | [`auth`], [`access`] | who is calling, and may they |
 //! | [`change`] | the only door for writes |
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
-//! | [`organizations`], [`members`], [`service_accounts`] | companies, people, machines' accounts, and who may do what |
+//! | [`organizations`], [`members`], [`groups`], [`service_accounts`] | companies, people, groups, machines' accounts, and who may do what |
 //! | [`passwords`], [`sessions`] | how people are known |
 //! | [`audit`] | who did what |
 //! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
@@ -33,6 +33,7 @@ pub mod error;
 pub mod failure;
 pub mod first_owner;
 pub mod flags;
+pub mod groups;
 pub mod grpc;
 pub mod http;
 pub mod keyring;

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
-pub use access::{OrganizationName, RoleBindingName, RoleName, ServiceAccountName, TokenName};
+pub use access::{
+    GroupName, OrganizationName, RoleBindingName, RoleName, ServiceAccountName, TokenName,
+};
 pub use people::{InvitationName, MemberName, SessionName, SubjectName};
 pub use projects::{
     ApiKeyName, EnvironmentName, FlagConfigName, FlagName, ProjectName, SegmentConfigName,
@@ -109,7 +111,7 @@ fn parsed(uid: &str) -> Uuid {
     Uuid::parse_str(uid).unwrap_or_default()
 }
 
-/// Checks the key of a new project, environment, service account or role.
+/// Checks the key of a new project, environment, service account, role or group.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming `field`.

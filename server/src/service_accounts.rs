@@ -17,7 +17,6 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::change::Change;
-use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::members;
 use crate::names::ServiceAccountName;
@@ -59,11 +58,14 @@ pub async fn read(
 }
 
 /// Refuses to touch an account that may do more than the caller: with its token one would gain
-/// what it has.
+/// what it has. Gives what it has.
 ///
 /// # Errors
 /// [`Error::PermissionDenied`].
-pub async fn demand_cover(change: &mut Change, name: &ServiceAccountName) -> Result<(), Error> {
+pub async fn demand_cover(
+    change: &mut Change,
+    name: &ServiceAccountName,
+) -> Result<Vec<members::Binding>, Error> {
     members::demand_cover_of(change, &name.clone().into()).await
 }
 
@@ -95,15 +97,9 @@ fn record(
     before: Option<&ServiceAccount>,
     after: Option<&ServiceAccount>,
 ) -> Result<(), Error> {
-    let account = before.or(after);
-    let resource = account.map(|it| format!("serviceAccounts/{}", it.key));
-    let descriptors = change.app.descriptors.clone();
-    change.record_audit(AuditEntry {
-        resource: resource.unwrap_or_default(),
-        part: "serviceAccount".to_owned(),
-        before: before.map(|it| descriptors.json(it)).transpose()?,
-        after: after.map(|it| descriptors.json(it)).transpose()?,
-        ..AuditEntry::default()
-    });
-    Ok(())
+    let key = before.or(after).map(|account| account.key.clone());
+    let name = ServiceAccountName {
+        account: key.unwrap_or_default(),
+    };
+    change.record_resource(name, "serviceAccount", (before, after))
 }

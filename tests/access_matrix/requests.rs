@@ -100,7 +100,12 @@ impl Method {
     fn fill(&self, message: &mut DynamicMessage, world: &World) {
         for field in message.descriptor().fields() {
             if let Some(pattern) = self.pattern(&field) {
-                message.set_field(&field, Value::String(world.name(pattern)));
+                let name = Value::String(world.name(pattern));
+                let value = match field.is_list() {
+                    true => Value::List(vec![name]),
+                    false => name,
+                };
+                message.set_field(&field, value);
             } else if is_environments(&field) {
                 let name = Value::String(world.environment_name());
                 message.set_field(&field, Value::List(vec![name]));
@@ -130,7 +135,7 @@ impl Method {
         // A resource that is made has no name yet, whatever the comment says.
         let given = !(field.name() == "name" && self.makes(field.parent_message()));
         let is_name = pattern.contains("/{") && field.kind() == Kind::String;
-        (is_name && given && !field.is_list()).then_some(pattern)
+        (is_name && given).then_some(pattern)
     }
 
     /// Whether the RPC makes such a resource.

@@ -75,6 +75,7 @@ impl World {
             ..CreateRoleRequest::default()
         };
         owner.members().create_role(role).await.unwrap();
+        owner.create_group("crew").await;
         owner.create_account("robot").await;
         owner.token("robot").await.unwrap();
         let binding = owner.bind("robot", "reader", "").await.unwrap();
@@ -162,6 +163,7 @@ impl World {
             .replace("{flag}", "banner")
             .replace("{segment}", "beta")
             .replace("{role}", "reader")
+            .replace("{group}", "crew")
             .replace("{service account}", "robot")
             .replace("{uid}", uid);
         assert!(!name.contains(['{', '}']), "what is {pattern}?");

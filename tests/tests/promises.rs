@@ -19,6 +19,7 @@ mod behind;
 mod dev;
 mod edge;
 mod faults;
+mod groups;
 mod idempotency;
 mod lies;
 mod organizations;

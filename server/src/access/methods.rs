@@ -350,6 +350,38 @@ pub const METHODS: &[(&str, Rule)] = &[
         Rule::Permission(P::MemberManage, Level::Organization),
     ),
     (
+        "/burgee.admin.v1.MemberService/GetGroup",
+        Rule::Permission(P::GroupRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListGroups",
+        Rule::Permission(P::GroupRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/CreateGroup",
+        Rule::Permission(P::GroupManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/UpdateGroup",
+        Rule::Permission(P::GroupManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/DeleteGroup",
+        Rule::Permission(P::GroupManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ListGroupMembers",
+        Rule::Permission(P::GroupRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/AddGroupMembers",
+        Rule::Permission(P::GroupManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/RemoveGroupMembers",
+        Rule::Permission(P::GroupManage, Level::Organization),
+    ),
+    (
         "/burgee.admin.v1.AuditService/ListAuditEntries",
         Rule::Permission(P::AuditRead, Level::Organization),
     ),

@@ -94,6 +94,11 @@ permissions! {
     MemberRead = "member.read",
     /// Invite people, change what they are called, keep them out and let them in again.
     MemberManage = "member.manage",
+    /// See groups and who is in them.
+    GroupRead = "group.read",
+    /// Make, change and delete groups, and say who is in them: never giving more than one has
+    /// oneself.
+    GroupManage = "group.manage",
     /// See roles, and who has which.
     RoleRead = "role.read",
     /// Make, change and delete roles of one's own making.

@@ -82,6 +82,7 @@ impl BuiltIn {
             P::ApiKeyRead,
             P::ServiceAccountRead,
             P::MemberRead,
+            P::GroupRead,
             P::RoleRead,
         ]
         .into_iter()

@@ -19,7 +19,7 @@ use super::{
 use crate::access::{Authorized, Origin, authorize};
 use crate::app::App;
 use crate::error::Error;
-use crate::members::{Binding, Wanted, bindings, member};
+use crate::members::{Binding, find_subject, held, member};
 use crate::names::SubjectName;
 
 /// AuthService, for everything shared.
@@ -138,11 +138,13 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
     )
     .fetch_one(&mut *connection)
     .await?;
-    let wanted = Wanted {
-        subject: principal.subject.as_ref(),
-        ..Wanted::default()
+    let held = match &principal.subject {
+        Some(name) => {
+            let found = find_subject(&mut connection, principal.organization, name).await?;
+            held(&mut connection, found.ok_or(Error::CredentialInvalid)?.id).await?
+        }
+        None => Vec::new(),
     };
-    let held = bindings(&mut connection, principal.organization, wanted).await?;
     let member = match principal.subject {
         Some(SubjectName::Member(name)) => {
             let found = member::find(&mut connection, principal.organization, name).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use burgee_hub::credential::Kind;
 use burgee_proto::types::v1::ErrorReason;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 
 use super::Credential;
@@ -15,7 +15,7 @@ use super::uses::Uses;
 use crate::access::Principal;
 use crate::app::App;
 use crate::error::Error;
-use crate::members::{BindingPlace, HeldRole, grants_of};
+use crate::members::grants_of;
 use crate::names::ServiceAccountName;
 
 /// How long a look-up may take.
@@ -83,49 +83,39 @@ impl Tokens {
     }
 
     async fn find(&self, kind: Kind, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
+        let mut connection = self.pool.acquire().await?;
         let found = match kind {
-            Kind::Session => sessions::look_up(&self.pool, hash).await?,
-            _ => self.find_token(hash).await?,
+            Kind::Session => sessions::look_up(&mut connection, hash).await?,
+            _ => self.find_token(&mut connection, hash).await?,
         };
         Ok(found.map(Arc::new))
     }
 
-    async fn find_token(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Error> {
-        // One row for each role that the account has, and at least one.
-        let rows = sqlx::query!(
-            r#"select a.organization_id, a.key, b.role as "role?",
-                      r.permissions as "permissions?",
-                      p.key as "project?", e.key as "environment?"
-               from service_account_tokens t
-               join service_accounts a on a.id = t.service_account_id
-               left join role_bindings b on b.service_account_id = a.id
-               left join roles r on r.organization_id = a.organization_id and r.key = b.role
-               left join environments e on e.id = b.environment_id
-               left join projects p on p.id = coalesce(b.project_id, e.project_id)
-               where t.hash = $1
-                 and not a.disabled
-                 and t.revoked_at is null
-                 and (t.expires_at is null or t.expires_at > clock_timestamp())
-                 and (not t.dev or $2)"#,
+    async fn find_token(
+        &self,
+        connection: &mut PgConnection,
+        hash: &[u8; 32],
+    ) -> Result<Option<Principal>, Error> {
+        let account = sqlx::query!(
+            "select a.organization_id, a.id, a.key
+             from service_account_tokens t
+             join service_accounts a on a.id = t.service_account_id
+             where t.hash = $1
+               and not a.disabled
+               and t.revoked_at is null
+               and (t.expires_at is null or t.expires_at > clock_timestamp())
+               and (not t.dev or $2)",
             hash.as_slice(),
             self.dev,
         )
-        .fetch_all(&self.pool)
+        .fetch_optional(&mut *connection)
         .await?;
-        let Some(account) = rows.first() else {
+        let Some(account) = account else {
             return Ok(None);
         };
-        let held = rows.iter().map(|row| HeldRole {
-            role: row.role.clone(),
-            permissions: row.permissions.clone(),
-            place: BindingPlace {
-                project: row.project.clone(),
-                environment: row.environment.clone(),
-            },
-        });
-        let grants = grants_of(held);
+        let grants = grants_of(connection, account.id).await?;
         let name = ServiceAccountName {
-            account: account.key.clone(),
+            account: account.key,
         };
         Ok(Some(Principal {
             organization: account.organization_id,

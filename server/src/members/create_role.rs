@@ -93,13 +93,6 @@ async fn insert(change: &mut Change, stored: &Stored<Role>) -> Result<(), Error>
     )
     .execute(change.connection())
     .await;
-    inserted.map(drop).map_err(|error| {
-        let database = error.as_database_error();
-        match database.and_then(|error| error.constraint()) {
-            Some("roles_key") => Error::Exists {
-                resource: format!("roles/{}", stored.message.key),
-            },
-            _ => error.into(),
-        }
-    })
+    let name = format!("roles/{}", stored.message.key);
+    inserted.map(drop).map_err(Error::taken("roles_key", name))
 }

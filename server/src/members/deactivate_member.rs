@@ -5,7 +5,7 @@ use burgee_proto::admin::v1::{
     ReactivateMemberResponse,
 };
 
-use super::{demand_cover_of, invitation, keep_another_owner, member};
+use super::{Binding, demand_cover_of, invitation, keep_an_owner, member};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -21,13 +21,13 @@ impl Mutation for DeactivateMemberRequest {
     }
 
     async fn apply(&self, change: &mut Change) -> Result<DeactivateMemberResponse, Error> {
-        let (name, stored) = find(change, &self.name).await?;
-        keep_another_owner(change, &name.into()).await?;
+        let (name, stored, held) = find(change, &self.name).await?;
         let member = Member {
             deactivated: true,
             ..stored.message.clone()
         };
         let after = member::update(change, stored, member).await?;
+        keep_an_owner(change, name, &held).await?;
         // Nothing that let them in does so if they are let in again.
         sqlx::query!(
             "update sessions set ended_at = clock_timestamp()
@@ -60,7 +60,7 @@ impl Mutation for ReactivateMemberRequest {
     }
 
     async fn apply(&self, change: &mut Change) -> Result<ReactivateMemberResponse, Error> {
-        let (_, stored) = find(change, &self.name).await?;
+        let (_, stored, _) = find(change, &self.name).await?;
         let member = Member {
             deactivated: false,
             ..stored.message.clone()
@@ -73,11 +73,14 @@ impl Mutation for ReactivateMemberRequest {
     }
 }
 
-/// Finds a member who may do no more than the caller.
-async fn find(change: &mut Change, name: &str) -> Result<(MemberName, Stored<Member>), Error> {
+/// Finds a member who may do no more than the caller, and the roles that they have.
+async fn find(
+    change: &mut Change,
+    name: &str,
+) -> Result<(MemberName, Stored<Member>, Vec<Binding>), Error> {
     let name = MemberName::parse("name", name)?;
     let organization = change.authorized.organization();
     let stored = member::find(change.connection(), organization, name).await?;
-    demand_cover_of(change, &name.into()).await?;
-    Ok((name, stored))
+    let held = demand_cover_of(change, &name.into()).await?;
+    Ok((name, stored, held))
 }

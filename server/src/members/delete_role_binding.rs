@@ -28,12 +28,10 @@ impl Mutation for DeleteRoleBindingRequest {
         let binding = found.pop().ok_or_else(|| Error::not_found(name))?;
         change.authorized.demand(binding.place())?;
         demand_cover(change, binding.place(), binding.permissions)?;
-        if binding.is_owner() && binding.active {
-            keep_an_owner(change, name, |other| other.id != binding.id).await?;
-        }
         sqlx::query!("delete from role_bindings where id = $1", binding.id)
             .execute(change.connection())
             .await?;
+        keep_an_owner(change, name, std::slice::from_ref(&binding)).await?;
         record(change, Some(&binding), None)?;
         Ok(DeleteRoleBindingResponse {
             role_binding: Some(binding.show()),

@@ -1,9 +1,9 @@
 //! ExplainAccess: may they, and by which roles.
 
-use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse, RoleBinding};
+use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse};
 
 use super::subject::find_subject;
-use super::{Binding, Wanted, bindings, grants};
+use super::{Binding, grants, held};
 use crate::access::{Authorized, Grants, Permission, Place};
 use crate::app::App;
 use crate::error::Error;
@@ -32,20 +32,17 @@ pub async fn explain_access(
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
     let found = find_subject(&mut connection, organization, &subject).await?;
-    let active = found.ok_or_else(|| Error::not_found(&subject))?.active;
-    let wanted = Wanted {
-        subject: Some(&subject),
-        ..Wanted::default()
-    };
-    let held = bindings(&mut connection, organization, wanted).await?;
-    let allowed = active && grants(&held).allow(permission, place);
-    let by = held
-        .iter()
-        .filter(|binding| allow(binding, permission, place));
-    let role_bindings: Vec<RoleBinding> = by.map(Binding::show).collect();
-    let explanation = match role_bindings.first() {
-        _ if !active => format!("{subject} is kept out, so it may do nothing"),
-        Some(first) => format!("{} allows it", held_as(first)),
+    let found = found.ok_or_else(|| Error::not_found(&subject))?;
+    let held = held(&mut connection, found.id).await?;
+    let allowed = found.active && grants(&held).allow(permission, place);
+    let by = held.iter();
+    let by: Vec<&Binding> = by
+        .filter(|binding| allow(binding, permission, place))
+        .collect();
+    let explanation = match by.first() {
+        _ if !found.active => format!("{subject} is kept out, so it may do nothing"),
+        Some(first) if first.subject == subject => format!("{} allows it", first.held_as()),
+        Some(first) => format!("{} by {} allows it", first.held_as(), first.subject),
         None => format!(
             "none of the {} roles of {subject} allows it there",
             held.len()
@@ -53,7 +50,7 @@ pub async fn explain_access(
     };
     Ok(ExplainAccessResponse {
         allowed,
-        role_bindings,
+        role_bindings: by.into_iter().map(Binding::show).collect(),
         explanation,
     })
 }
@@ -63,14 +60,6 @@ fn allow(binding: &Binding, permission: Permission, place: Place<'_>) -> bool {
     let mut alone = Grants::default();
     alone.add(binding.place(), binding.permissions);
     alone.allow(permission, place)
-}
-
-fn held_as(binding: &RoleBinding) -> String {
-    let scope = match binding.scope.as_str() {
-        "" => "the organization",
-        scope => scope,
-    };
-    format!("{} held in {scope}", binding.role)
 }
 
 /// The project and environment that a resource is in, by its name.

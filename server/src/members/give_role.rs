@@ -5,7 +5,6 @@ use uuid::Uuid;
 use super::{Binding, BindingPlace, Wanted, allowed_by, bindings, read_role};
 use crate::access::{BuiltIn, Permissions};
 use crate::change::Change;
-use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::names::{EnvironmentName, ProjectName, RoleName, SubjectName};
 use crate::{environments, projects};
@@ -110,7 +109,6 @@ pub(super) async fn give(
     let binding = Binding {
         id: Uuid::new_v4(),
         subject,
-        active: true,
         permissions: given.permissions,
         role: given.role,
         place: given.place,
@@ -134,10 +132,11 @@ async fn insert(
 ) -> Result<bool, Error> {
     let organization = change.authorized.organization();
     let account = binding.subject.account().map(|_| subject);
+    let group = binding.subject.group().map(|_| subject);
     let inserted = sqlx::query!(
         "insert into role_bindings (id, organization_id, service_account_id, member_id, role,
-                                    project_id, environment_id, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                    project_id, environment_id, created_at, created_by, group_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          on conflict on constraint role_bindings_once do nothing",
         binding.id,
         organization,
@@ -148,6 +147,7 @@ async fn insert(
         environment,
         binding.created_at,
         binding.created_by,
+        group,
     )
     .execute(change.connection())
     .await?;
@@ -173,15 +173,8 @@ pub(super) fn record(
     before: Option<&Binding>,
     after: Option<&Binding>,
 ) -> Result<(), Error> {
-    let binding = before.or(after);
-    let descriptors = change.app.descriptors.clone();
-    let json = |binding: &Binding| descriptors.json(&binding.show());
-    change.record_audit(AuditEntry {
-        resource: binding.map(|it| it.name().to_string()).unwrap_or_default(),
-        part: "roleBinding".to_owned(),
-        before: before.map(json).transpose()?,
-        after: after.map(json).transpose()?,
-        ..AuditEntry::default()
-    });
-    Ok(())
+    let name = before.or(after).map(|it| it.name().to_string());
+    let [before, after] = [before, after].map(|it| it.map(Binding::show));
+    let parts = (before.as_ref(), after.as_ref());
+    change.record_resource(name.unwrap_or_default(), "roleBinding", parts)
 }

@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::BindingPlace;
 use crate::change::Change;
-use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::names::{InvitationName, MemberName, RoleName};
 use crate::page::TimePlace;
@@ -181,15 +180,8 @@ pub(super) fn record(
     before: Option<&Row>,
     after: Option<&Row>,
 ) -> Result<(), Error> {
-    let descriptors = change.app.descriptors.clone();
-    let json = |invitation: &Row| descriptors.json(&invitation.show());
-    let resource = before.or(after).map(|it| it.name().to_string());
-    change.record_audit(AuditEntry {
-        resource: resource.unwrap_or_default(),
-        part: "invitation".to_owned(),
-        before: before.map(json).transpose()?,
-        after: after.map(json).transpose()?,
-        ..AuditEntry::default()
-    });
-    Ok(())
+    let name = before.or(after).map(|it| it.name().to_string());
+    let [before, after] = [before, after].map(|it| it.map(Row::show));
+    let parts = (before.as_ref(), after.as_ref());
+    change.record_resource(name.unwrap_or_default(), "invitation", parts)
 }

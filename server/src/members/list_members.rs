@@ -41,15 +41,13 @@ pub async fn list_members(
     let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
-    let wanted = (None, after, page.rows());
+    let wanted = member::Wanted {
+        after,
+        rows: Some(page.rows()),
+        ..member::Wanted::default()
+    };
     let mut found = member::list(&mut connection, organization, wanted).await?;
-    let next_page_token = page.cut(&mut found, |stored| {
-        TimePlace {
-            time: stored.created_at,
-            id: stored.id,
-        }
-        .to_string()
-    });
+    let next_page_token = page.cut(&mut found, |stored| member::place(stored).to_string());
     Ok(ListMembersResponse {
         members: found.iter().map(member::show).collect(),
         next_page_token,

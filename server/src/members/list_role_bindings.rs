@@ -22,24 +22,24 @@ pub async fn list_role_bindings(
         "" => None,
         name => Some(SubjectName::parse("subject", name)?),
     };
-    let question = ["roleBindings", &request.subject];
+    let include_groups = request.include_groups;
+    let question = [
+        "roleBindings",
+        &request.subject,
+        &include_groups.to_string(),
+    ];
     let page = Page::parse(request.page_size, &request.page_token, &question)?;
     let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
     let wanted = Wanted {
         subject: subject.as_ref(),
-        after: after.map(|place| (place.time, place.id)),
+        include_groups,
+        after,
         rows: Some(page.rows()),
         ..Wanted::default()
     };
     let mut connection = app.pools.read.acquire().await?;
     let mut found = bindings(&mut connection, authorized.organization(), wanted).await?;
-    let next_page_token = page.cut(&mut found, |binding| {
-        TimePlace {
-            time: binding.created_at,
-            id: binding.id,
-        }
-        .to_string()
-    });
+    let next_page_token = page.cut(&mut found, |binding| binding.list_place().to_string());
     Ok(ListRoleBindingsResponse {
         role_bindings: found.iter().map(Binding::show).collect(),
         next_page_token,

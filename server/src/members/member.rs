@@ -6,7 +6,6 @@ use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::change::Change;
-use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::names::MemberName;
 use crate::page::TimePlace;
@@ -24,16 +23,29 @@ struct Row {
     updated_at: OffsetDateTime,
 }
 
-/// Reads members of an organization, oldest first: one alone, or after a place, at most so many.
+/// Which members to read. All that is set must hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// This one.
+    pub id: Option<Uuid>,
+    /// In this group.
+    pub group: Option<Uuid>,
+    /// After this place in the order.
+    pub after: Option<TimePlace>,
+    /// At most so many. None: all.
+    pub rows: Option<i64>,
+}
+
+/// Reads members of an organization, oldest first.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn list(
     connection: &mut PgConnection,
     organization: Uuid,
-    (member, after, rows): (Option<Uuid>, Option<TimePlace>, i64),
+    wanted: Wanted,
 ) -> Result<Vec<Stored<Member>>, Error> {
-    let (after_time, after_id) = after.map(|place| (place.time, place.id)).unzip();
+    let (after_time, after_id) = wanted.after.map(|place| (place.time, place.id)).unzip();
     let rows = sqlx::query_as!(
         Row,
         "select m.id, p.email, m.display_name, m.deactivated, m.version, m.changed_by,
@@ -42,12 +54,15 @@ pub async fn list(
          where m.organization_id = $1
            and ($2::uuid is null or m.id = $2)
            and ($3::timestamptz is null or (m.created_at, m.id) > ($3, $4))
+           and ($6::uuid is null or exists (
+                select from group_members i where i.group_id = $6 and i.member_id = m.id))
          order by m.created_at, m.id limit $5",
         organization,
-        member,
+        wanted.id,
         after_time,
         after_id,
-        rows,
+        wanted.rows,
+        wanted.group,
     )
     .fetch_all(connection)
     .await?;
@@ -77,8 +92,21 @@ pub async fn find(
     organization: Uuid,
     name: MemberName,
 ) -> Result<Stored<Member>, Error> {
-    let mut found = list(connection, organization, (Some(name.uid), None, 1)).await?;
+    let wanted = Wanted {
+        id: Some(name.uid),
+        ..Wanted::default()
+    };
+    let mut found = list(connection, organization, wanted).await?;
     found.pop().ok_or_else(|| Error::not_found(name))
+}
+
+/// A member's place in a list.
+#[must_use]
+pub fn place(stored: &Stored<Member>) -> TimePlace {
+    TimePlace {
+        time: stored.created_at,
+        id: stored.id,
+    }
 }
 
 /// As answers show a member.
@@ -133,15 +161,8 @@ pub(super) fn record(
     before: Option<&Stored<Member>>,
     after: Option<&Stored<Member>>,
 ) -> Result<(), Error> {
-    let member = before.or(after).map(|it| MemberName { uid: it.id });
-    let descriptors = change.app.descriptors.clone();
-    let json = |it: &Stored<Member>| descriptors.json(&it.message);
-    change.record_audit(AuditEntry {
-        resource: member.map(|it| it.to_string()).unwrap_or_default(),
-        part: "member".to_owned(),
-        before: before.map(json).transpose()?,
-        after: after.map(json).transpose()?,
-        ..AuditEntry::default()
-    });
-    Ok(())
+    let name = before.or(after).map(|it| MemberName { uid: it.id });
+    let name = name.map(|name| name.to_string()).unwrap_or_default();
+    let [before, after] = [before, after].map(|it| it.map(|it| &it.message));
+    change.record_resource(name, "member", (before, after))
 }

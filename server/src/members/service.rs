@@ -2,15 +2,19 @@
 
 use burgee_proto::admin::v1::member_service_server::MemberService;
 use burgee_proto::admin::v1::{
+    AddGroupMembersRequest, AddGroupMembersResponse, CreateGroupRequest, CreateGroupResponse,
     CreatePasswordResetRequest, CreatePasswordResetResponse, CreateRoleBindingRequest,
     CreateRoleBindingResponse, CreateRoleRequest, CreateRoleResponse, DeactivateMemberRequest,
-    DeactivateMemberResponse, DeleteRoleBindingRequest, DeleteRoleBindingResponse,
-    DeleteRoleRequest, DeleteRoleResponse, ExplainAccessRequest, ExplainAccessResponse,
-    GetMemberRequest, GetMemberResponse, GetRoleRequest, GetRoleResponse, InviteMemberRequest,
-    InviteMemberResponse, ListInvitationsRequest, ListInvitationsResponse, ListMembersRequest,
-    ListMembersResponse, ListPermissionsRequest, ListPermissionsResponse, ListRoleBindingsRequest,
+    DeactivateMemberResponse, DeleteGroupRequest, DeleteGroupResponse, DeleteRoleBindingRequest,
+    DeleteRoleBindingResponse, DeleteRoleRequest, DeleteRoleResponse, ExplainAccessRequest,
+    ExplainAccessResponse, GetGroupRequest, GetGroupResponse, GetMemberRequest, GetMemberResponse,
+    GetRoleRequest, GetRoleResponse, InviteMemberRequest, InviteMemberResponse,
+    ListGroupMembersRequest, ListGroupMembersResponse, ListGroupsRequest, ListGroupsResponse,
+    ListInvitationsRequest, ListInvitationsResponse, ListMembersRequest, ListMembersResponse,
+    ListPermissionsRequest, ListPermissionsResponse, ListRoleBindingsRequest,
     ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse, ReactivateMemberRequest,
-    ReactivateMemberResponse, RevokeInvitationRequest, RevokeInvitationResponse,
+    ReactivateMemberResponse, RemoveGroupMembersRequest, RemoveGroupMembersResponse,
+    RevokeInvitationRequest, RevokeInvitationResponse, UpdateGroupRequest, UpdateGroupResponse,
     UpdateMemberRequest, UpdateMemberResponse, UpdateRoleRequest, UpdateRoleResponse,
 };
 use tonic::{Request, Response, Status};
@@ -19,6 +23,7 @@ use super::{explain_access, list_invitations, list_members, list_role_bindings, 
 use crate::access::authorize;
 use crate::app::App;
 use crate::change;
+use crate::groups::list_groups;
 
 /// MemberService, for everything shared.
 pub struct Service {
@@ -179,6 +184,71 @@ impl MemberService for Service {
         &self,
         request: Request<CreatePasswordResetRequest>,
     ) -> Result<Response<CreatePasswordResetResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn get_group(
+        &self,
+        request: Request<GetGroupRequest>,
+    ) -> Result<Response<GetGroupResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = list_groups::get_group(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn list_groups(
+        &self,
+        request: Request<ListGroupsRequest>,
+    ) -> Result<Response<ListGroupsResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = list_groups::list_groups(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn list_group_members(
+        &self,
+        request: Request<ListGroupMembersRequest>,
+    ) -> Result<Response<ListGroupMembersResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = list_groups::list_group_members(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn create_group(
+        &self,
+        request: Request<CreateGroupRequest>,
+    ) -> Result<Response<CreateGroupResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn update_group(
+        &self,
+        request: Request<UpdateGroupRequest>,
+    ) -> Result<Response<UpdateGroupResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn delete_group(
+        &self,
+        request: Request<DeleteGroupRequest>,
+    ) -> Result<Response<DeleteGroupResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn add_group_members(
+        &self,
+        request: Request<AddGroupMembersRequest>,
+    ) -> Result<Response<AddGroupMembersResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn remove_group_members(
+        &self,
+        request: Request<RemoveGroupMembersRequest>,
+    ) -> Result<Response<RemoveGroupMembersResponse>, Status> {
         change::run(&self.app, request).await
     }
 }

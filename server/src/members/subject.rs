@@ -1,4 +1,4 @@
-//! Who can have roles: service accounts and members alike.
+//! Who can have roles: service accounts, members and groups alike.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -6,17 +6,20 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::names::SubjectName;
 
-/// A service account or a member, as far as roles are concerned.
+/// A service account, a member or a group, as far as roles are concerned.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Subject {
-    /// The uid of the account or the member.
-    pub(super) id: Uuid,
-    /// Whether it is let in at all.
-    pub(super) active: bool,
+pub struct Subject {
+    /// Its uid.
+    pub id: Uuid,
+    /// Whether it is let in at all. Of a group its members alone are.
+    pub active: bool,
 }
 
 /// Finds a subject of an organization.
-pub(super) async fn find_subject(
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_subject(
     connection: &mut PgConnection,
     organization: Uuid,
     name: &SubjectName,
@@ -29,10 +32,14 @@ pub(super) async fn find_subject(
                union all
                select id, not deactivated from members
                where organization_id = $1 and id = $3
+               union all
+               select id, true from groups
+               where organization_id = $1 and key = $4
            ) as subjects"#,
         organization,
         name.account(),
         name.member(),
+        name.group(),
     )
     .fetch_optional(connection)
     .await?;

@@ -30,6 +30,13 @@ pub struct TokenName {
     pub uid: Uuid,
 }
 
+/// `groups/{group}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GroupName {
+    /// The group's key.
+    pub group: String,
+}
+
 /// `roles/{role}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoleName {
@@ -98,6 +105,17 @@ impl TokenName {
     }
 }
 
+impl GroupName {
+    /// Parses `groups/{group}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+        let [group] = parse(field, name, [("groups", Part::Slug)])?;
+        Ok(Self { group })
+    }
+}
+
 impl RoleName {
     /// Parses `roles/{role}`.
     ///
@@ -135,6 +153,12 @@ impl fmt::Display for ServiceAccountName {
 impl fmt::Display for TokenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "serviceAccounts/{}/tokens/{}", self.account, self.uid)
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "groups/{}", self.group)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{Part, ServiceAccountName, parse, parsed};
+use super::{GroupName, Part, ServiceAccountName, parse, parsed};
 use crate::error::Error;
 
 /// `members/{uid}`
@@ -35,6 +35,8 @@ pub enum SubjectName {
     ServiceAccount(ServiceAccountName),
     /// A person.
     Member(MemberName),
+    /// Several people.
+    Group(GroupName),
 }
 
 impl MemberName {
@@ -71,19 +73,21 @@ impl SessionName {
 }
 
 impl SubjectName {
-    /// Parses the name of a service account or a member.
+    /// Parses the name of a service account, a member or a group.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming `field`.
     pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
         match name.split('/').next() {
             Some("members") => MemberName::parse(field, name).map(Self::Member),
+            Some("groups") => GroupName::parse(field, name).map(Self::Group),
             Some("serviceAccounts") => {
                 ServiceAccountName::parse(field, name).map(Self::ServiceAccount)
             }
             _ => Err(Error::invalid(
                 field,
-                "give a name of the form serviceAccounts/{serviceAccount} or members/{uid}",
+                "give a name of the form serviceAccounts/{serviceAccount}, members/{uid} or \
+                 groups/{group}",
             )),
         }
     }
@@ -93,7 +97,7 @@ impl SubjectName {
     pub fn account(&self) -> Option<&str> {
         match self {
             Self::ServiceAccount(name) => Some(&name.account),
-            Self::Member(_) => None,
+            Self::Member(_) | Self::Group(_) => None,
         }
     }
 
@@ -101,8 +105,17 @@ impl SubjectName {
     #[must_use]
     pub fn member(&self) -> Option<Uuid> {
         match self {
-            Self::ServiceAccount(_) => None,
             Self::Member(name) => Some(name.uid),
+            Self::ServiceAccount(_) | Self::Group(_) => None,
+        }
+    }
+
+    /// The key of a group.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Group(name) => Some(&name.group),
+            Self::ServiceAccount(_) | Self::Member(_) => None,
         }
     }
 }
@@ -110,6 +123,12 @@ impl SubjectName {
 impl From<ServiceAccountName> for SubjectName {
     fn from(name: ServiceAccountName) -> Self {
         Self::ServiceAccount(name)
+    }
+}
+
+impl From<GroupName> for SubjectName {
+    fn from(name: GroupName) -> Self {
+        Self::Group(name)
     }
 }
 
@@ -142,6 +161,7 @@ impl fmt::Display for SubjectName {
         match self {
             Self::ServiceAccount(name) => name.fmt(f),
             Self::Member(name) => name.fmt(f),
+            Self::Group(name) => name.fmt(f),
         }
     }
 }
@@ -153,7 +173,7 @@ mod tests {
     #[test]
     fn a_subject_is_read_as_it_is_written() {
         let member = format!("members/{}", Uuid::new_v4());
-        for name in ["serviceAccounts/ci", &member] {
+        for name in ["serviceAccounts/ci", "groups/crew", &member] {
             let subject = SubjectName::parse("subject", name).unwrap();
             assert_eq!(subject.to_string(), name);
         }

@@ -42,6 +42,9 @@ impl Mutation for CreateProjectRequest {
 
 async fn insert(change: &mut Change, stored: &Stored<Project>) -> Result<(), Error> {
     let organization = change.authorized.organization();
+    let name = ProjectName {
+        project: stored.message.key.clone(),
+    };
     sqlx::query!(
         "insert into projects (id, organization_id, key, version, body, created_at, updated_at, changed_by)
          values ($1, $2, $3, $4, $5, $6, $6, $7)",
@@ -55,11 +58,6 @@ async fn insert(change: &mut Change, stored: &Stored<Project>) -> Result<(), Err
     )
     .execute(change.connection())
     .await
-    .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
-        Some("projects_key") => Error::Exists {
-            resource: ProjectName { project: stored.message.key.clone() }.to_string(),
-        },
-        _ => error.into(),
-    })?;
+    .map_err(Error::taken("projects_key", name))?;
     Ok(())
 }

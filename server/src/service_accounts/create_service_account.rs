@@ -59,13 +59,7 @@ async fn insert(change: &mut Change, stored: &Stored<ServiceAccount>) -> Result<
     )
     .execute(change.connection())
     .await;
-    inserted.map(drop).map_err(|error| {
-        let database = error.as_database_error();
-        match database.and_then(|error| error.constraint()) {
-            Some("service_accounts_key") => Error::Exists {
-                resource: format!("serviceAccounts/{}", stored.message.key),
-            },
-            _ => error.into(),
-        }
-    })
+    let name = format!("serviceAccounts/{}", stored.message.key);
+    let taken = Error::taken("service_accounts_key", name);
+    inserted.map(drop).map_err(taken)
 }

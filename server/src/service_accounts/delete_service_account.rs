@@ -20,13 +20,13 @@ impl Mutation for DeleteServiceAccountRequest {
     async fn apply(&self, change: &mut Change) -> Result<DeleteServiceAccountResponse, Error> {
         let name = ServiceAccountName::parse("name", &self.name)?;
         let stored = read(change, &name).await?;
-        demand_cover(change, &name).await?;
+        let held = demand_cover(change, &name).await?;
         stored.demand_etag(&name, &change.common.etag)?;
-        members::keep_another_owner(change, &name.clone().into()).await?;
         // Its tokens and bindings go with it.
         sqlx::query!("delete from service_accounts where id = $1", stored.id)
             .execute(change.connection())
             .await?;
+        members::keep_an_owner(change, &name, &held).await?;
         record(change, Some(&stored.message), None)?;
         Ok(DeleteServiceAccountResponse {
             service_account: Some(show(&stored)),

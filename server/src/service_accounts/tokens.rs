@@ -6,7 +6,6 @@ use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::change::Change;
-use crate::change::commit::AuditEntry;
 use crate::error::Error;
 use crate::names::{ServiceAccountName, TokenName};
 use crate::page::TimePlace;
@@ -132,16 +131,8 @@ pub fn record(
     before: Option<&Token>,
     after: Option<&Token>,
 ) -> Result<(), Error> {
-    let token = before.or(after);
-    let resource = token.map(|token| account.token(token.id).to_string());
-    let descriptors = change.app.descriptors.clone();
-    let json = |token: &Token| descriptors.json(&token.show(account));
-    change.record_audit(AuditEntry {
-        resource: resource.unwrap_or_default(),
-        part: "serviceAccountToken".to_owned(),
-        before: before.map(json).transpose()?,
-        after: after.map(json).transpose()?,
-        ..AuditEntry::default()
-    });
-    Ok(())
+    let name = before.or(after).map(|it| account.token(it.id).to_string());
+    let [before, after] = [before, after].map(|it| it.map(|it| it.show(account)));
+    let parts = (before.as_ref(), after.as_ref());
+    change.record_resource(name.unwrap_or_default(), "serviceAccountToken", parts)
 }

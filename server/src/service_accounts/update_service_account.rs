@@ -25,7 +25,7 @@ impl Mutation for UpdateServiceAccountRequest {
         let update = self.service_account.clone().unwrap_or_default();
         let name = ServiceAccountName::parse("service_account.name", &update.name)?;
         let stored = read(change, &name).await?;
-        demand_cover(change, &name).await?;
+        let held = demand_cover(change, &name).await?;
         stored.demand_etag(&name, &change.common.etag)?;
         let mask = self.update_mask.as_ref();
         let merged = change
@@ -33,13 +33,11 @@ impl Mutation for UpdateServiceAccountRequest {
             .descriptors
             .merge(&stored.message, &update, mask, CHANGEABLE)?;
         check(&merged)?;
-        if merged.disabled && !stored.message.disabled {
-            members::keep_another_owner(change, &name.clone().into()).await?;
-        }
         let mut after = stored.clone();
         if merged != stored.message {
             after = stored.next(merged, change.actor(), change.now());
             write(change, &after).await?;
+            members::keep_an_owner(change, &name, &held).await?;
             record(change, Some(&stored.message), Some(&after.message))?;
         }
         Ok(UpdateServiceAccountResponse {
