@@ -126,6 +126,19 @@ impl Authorized {
         &self.caller.origin
     }
 
+    /// Whether nothing exists to the caller but where they may do something, and they may do
+    /// nothing where an environment is protected: they have a test key.
+    #[must_use]
+    pub fn is_confined(&self) -> bool {
+        self.caller.principal.grants.are_confined()
+    }
+
+    /// The permission that the method takes. None: to be known is enough.
+    #[must_use]
+    pub fn permission(&self) -> Option<Permission> {
+        self.caller.needs.map(|(permission, _)| permission)
+    }
+
     /// Whether the caller may do what the method does at a place.
     #[must_use]
     pub fn allows(&self, place: Place<'_>) -> bool {

@@ -15,6 +15,7 @@ pub mod rules;
 pub mod service;
 pub mod shipped;
 pub mod store;
+mod test_keys;
 pub mod update_api_key;
 
 use std::collections::{BTreeMap, BTreeSet};

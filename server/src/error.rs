@@ -52,6 +52,13 @@ pub enum Error {
         /// What it lacks.
         permission: &'static str,
     },
+    /// Whoever has a test key sets no flags in a protected environment.
+    Protected {
+        /// The environment's name.
+        environment: String,
+        /// What the method takes.
+        permission: &'static str,
+    },
     /// The resource has moved since its etag was read.
     EtagMismatch {
         /// The resource's name.

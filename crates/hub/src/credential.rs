@@ -17,6 +17,15 @@ pub const HASH_BYTES: usize = 32;
 /// Bytes of every prefix, such as `burgee_srv_`.
 const PREFIX_BYTES: usize = 11;
 
+/// What a test key may call beside what a server key may: to set the flags of its environment.
+/// A server serves these, and a relay passes them on.
+pub const TEST_KEY_METHODS: [&str; 4] = [
+    "/burgee.admin.v1.FlagService/SetFlagEnabled",
+    "/burgee.admin.v1.FlagService/SetRollout",
+    "/burgee.admin.v1.FlagService/AddTargetKeys",
+    "/burgee.admin.v1.FlagService/RemoveTargetKeys",
+];
+
 /// Enough for 256 bits: 62^43 > 2^256.
 const RANDOM_DIGITS: usize = 43;
 

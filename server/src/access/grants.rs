@@ -21,6 +21,7 @@ pub enum Place<'a> {
 pub struct Grants {
     organization: Permissions,
     projects: BTreeMap<String, ProjectGrants>,
+    confined: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +37,32 @@ impl Grants {
         let mut grants = Self::default();
         grants.add(Place::Organization, Permissions::all());
         grants
+    }
+
+    /// What a test key may do: set flags in one environment, while that is not protected. To it
+    /// nothing else exists.
+    #[must_use]
+    pub fn of_test_key(project: &str, environment: &str) -> Self {
+        let mut grants = Self {
+            confined: true,
+            ..Self::default()
+        };
+        let permissions = [
+            Permission::FlagConfigSetEnabled,
+            Permission::FlagConfigUpdate,
+        ];
+        grants.add(
+            Place::Environment(project, environment),
+            permissions.into_iter().collect(),
+        );
+        grants
+    }
+
+    /// Whether nothing exists to their holder but where they allow something, and nothing is
+    /// allowed in an environment that is protected.
+    #[must_use]
+    pub fn are_confined(&self) -> bool {
+        self.confined
     }
 
     /// Adds what a role allows, where it is bound.

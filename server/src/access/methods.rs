@@ -5,7 +5,8 @@ use super::permission::Permission as P;
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Whoever has the permission, at the level of what the call is about.
+    /// Whoever has the permission, at the level of what the call is about. Test keys have one
+    /// for [`burgee_hub::credential::TEST_KEY_METHODS`] alone.
     Permission(P, Level),
     /// Whoever is known, whatever they may do.
     Known,
@@ -434,8 +435,24 @@ pub fn rule(method: &str) -> Option<(&'static str, Rule)> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use burgee_hub::credential::TEST_KEY_METHODS;
+
+    use super::super::{Grants, Place};
     use super::*;
     use crate::descriptors::Descriptors;
+
+    #[test]
+    fn a_test_key_may_call_what_it_is_granted_in_its_environment() {
+        for method in TEST_KEY_METHODS {
+            let place = Place::Environment("shop", "staging");
+            let grants = Grants::of_test_key("shop", "staging");
+            let (_, rule) = rule(method).unwrap();
+            let Rule::Permission(permission, Level::Environment) = rule else {
+                panic!("{method}: {rule:?}");
+            };
+            assert!(grants.allow(permission, place), "{method}");
+        }
+    }
 
     #[test]
     fn every_method_of_the_contract_has_one_row_and_no_other_has() {

@@ -43,6 +43,7 @@ impl Mutation for CreateApiKeyRequest {
         rules::check(&key)?;
         rules::check_end(&key, change.now())?;
         let opens = environments::find(change, &key.environments).await?;
+        change.check_new_test_key(key.kind(), &opens).await?;
         let (entry, secret) = make(change, key, opens)?;
         change.put_keys(&[&entry]).await?;
         Ok(CreateApiKeyResponse {

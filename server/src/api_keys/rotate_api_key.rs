@@ -30,6 +30,7 @@ impl Mutation for RotateApiKeyRequest {
             expire_time: successors_end(&old, change.now())?.map(timestamp),
             ..old.stored()?.message.clone()
         };
+        change.check_new_test_key(key.kind(), &old.opens).await?;
         let (new, secret) = make(change, key, old.opens.clone())?;
         let end = change.now() + overlap;
         let after = old.after_mut()?;

@@ -1,4 +1,4 @@
-//! Credentials of the control plane: service accounts' tokens, and sessions.
+//! Credentials of the control plane: service accounts' tokens, sessions, and test keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::Credential;
 use super::cache::Cache;
-use super::sessions;
 use super::uses::Uses;
+use super::{sessions, test_keys};
 use crate::access::Principal;
 use crate::app::App;
 use crate::error::Error;
@@ -86,6 +86,7 @@ impl Tokens {
         let mut connection = self.pool.acquire().await?;
         let found = match kind {
             Kind::Session => sessions::look_up(&mut connection, hash).await?,
+            Kind::Test => test_keys::find(&mut connection, self.dev, hash).await?,
             _ => self.find_token(&mut connection, hash).await?,
         };
         Ok(found.map(Arc::new))

@@ -247,6 +247,7 @@ async fn attempt<M: Mutation>(
     let validate_only = common.validate_only;
     let locked = scope.lock(&mut transaction, organization).await?;
     let mut change = Box::new(Change::new(app, transaction, authorized, common, locked));
+    change.refuse_test_key_if_protected().await?;
     let mut response = message.apply(&mut change).await?;
     let shipment = change.ship().await?;
     if validate_only {

@@ -53,6 +53,10 @@ impl Scope {
         match self {
             // Checked with the method, or for each thing that is changed.
             Self::Organization => Ok(()),
+            Self::Environment(name) if authorized.is_confined() => {
+                let found = authorized.allows(name.place());
+                found.then_some(()).ok_or_else(|| Error::not_found(name))
+            }
             Self::Project(name) | Self::Environments(name) if !authorized.allows(name.place()) => {
                 let mut connection = app.pools.read.acquire().await?;
                 let found = projects::id(&mut connection, authorized, name).await?;

@@ -86,6 +86,15 @@ impl From<Error> for Status {
                 format!("the credential lacks the permission {permission}"),
                 one("permission", permission.to_owned()),
             ),
+            Error::Protected {
+                environment,
+                permission,
+            } => (
+                Code::PermissionDenied,
+                ErrorReason::PermissionDenied,
+                format!("{environment} is protected: a test key sets no flags in it"),
+                one("permission", permission.to_owned()),
+            ),
             Error::EtagMismatch {
                 resource,
                 etag,
