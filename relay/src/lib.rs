@@ -8,12 +8,14 @@
 //! | [`held`] | one environment, with what differences are made from |
 //! | [`upstream`] | follows, feeds the hub, answers its questions |
 //! | `key_file` | a key that is replaced while the relay runs |
+//! | `forwarding` | the calls that are passed upstream: test keys set flags |
 //! | `serve` | the routes: hub, health, reflection |
 //!
 //! There is no database, and nothing is ever emptied by an error.
 
 pub mod config;
 pub mod data_dir;
+mod forwarding;
 pub mod held;
 mod key_file;
 mod serve;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Options;
 use crate::data_dir::{DataDir, Restored};
+use crate::forwarding::Forwarding;
 use crate::upstream::{Holdings, Upstream};
 
 const SDK: &str = "burgee-relay";
@@ -122,6 +125,7 @@ impl Relay {
         };
         let hub = Hub::new(config);
         hub.attach(holdings.clone());
+        let forwarding = Forwarding::new(hub.clone(), origin.connections.clone());
         let upstream = Upstream::new(origin, Arc::clone(&holdings), hub.clone(), self.data_dir);
         let following = CancellationToken::new();
         let upstream = tokio::spawn(upstream.run(self.restored, following.clone()));
@@ -133,6 +137,7 @@ impl Relay {
         let served = serve::serve(
             self.listening,
             &hub,
+            &forwarding,
             holdings.standing(),
             limits,
             self.options.drain_window,

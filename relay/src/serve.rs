@@ -17,6 +17,7 @@ use tonic_reflection::server::Builder;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use crate::forwarding::Forwarding;
 use crate::upstream::Standing;
 
 /// What health probes may ask for: the process, and each service it serves.
@@ -39,6 +40,7 @@ const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
 pub(crate) async fn serve(
     listening: Listening,
     hub: &Hub,
+    forwarding: &Forwarding,
     standing: watch::Receiver<Standing>,
     limits: Limits,
     drain_window: Duration,
@@ -51,7 +53,7 @@ pub(crate) async fn serve(
     let routes = with_reflection(hub.routes().add_service(health_service))?;
     let closing = CancellationToken::new();
     let serving = tokio::spawn(listening.serve(
-        router(routes),
+        router(routes, forwarding),
         |extensions, connection| {
             // So that the hub can close a connection whose peer takes nothing.
             extensions.insert(CloseConnection(connection.close.clone()));
@@ -70,10 +72,11 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn router(routes: Routes) -> Router {
+fn router(routes: Routes, forwarding: &Forwarding) -> Router {
     // gRPC-web answers 400 to whatever it does not know, so it stands around the
     // gRPC routes alone.
-    let services = routes.into_axum_router().layer(GrpcWebLayer::new());
+    let services = routes.into_axum_router().merge(forwarding.router());
+    let services = services.layer(GrpcWebLayer::new());
     let router = Router::new()
         .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
         .merge(services)
@@ -102,6 +105,8 @@ fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::E
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .with_service_name("burgee.sync.v1.SyncService")
             .with_service_name("burgee.evaluation.v1.EvaluationService")
+            // What of it is passed on.
+            .with_service_name("burgee.admin.v1.FlagService")
             .with_service_name("grpc.health.v1.Health")
     };
     Ok(routes

@@ -103,6 +103,11 @@ impl World {
                 production.client_key().await,
             ),
             Caller::with_key(
+                "a test key",
+                AccessKeyKind::Test,
+                production.test_key().await,
+            ),
+            Caller::with_key(
                 "a relay key",
                 AccessKeyKind::Relay,
                 production.relay_key().await,

@@ -316,6 +316,11 @@ impl TestEnvironment {
         api_key(&self.admin, AccessKeyKind::Client, &[self]).await.1
     }
 
+    /// Makes a test key; gives its secret.
+    pub async fn test_key(&self) -> String {
+        api_key(&self.admin, AccessKeyKind::Test, &[self]).await.1
+    }
+
     /// Makes a relay key of this environment alone; gives its secret.
     pub async fn relay_key(&self) -> String {
         api_key(&self.admin, AccessKeyKind::Relay, &[self]).await.1

@@ -31,6 +31,7 @@ mod salts;
 mod sealed_secrets;
 mod service_accounts;
 mod shipping;
+mod test_keys;
 mod travelling;
 mod trying_out;
 mod two_servers;

@@ -22,7 +22,7 @@ use burgee_evaluator::Refusal;
 use burgee_proto::sync::v1::{ClientInfo, GoodbyeReason};
 use tonic::Status;
 
-pub use self::connections::Connections;
+pub use self::connections::{Connections, Lease};
 pub use self::environments::{EnvironmentsFollower, Membership};
 pub use self::follower::{Event, Follower, Holding, Swap};
 pub use self::watch::Liveness;

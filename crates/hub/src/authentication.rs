@@ -91,6 +91,21 @@ impl Caller {
         }
     }
 
+    /// A key that may set flags where it is not the hub that does so.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::CredentialInvalid`] for another one: to who sets flags it is no credential.
+    pub(crate) fn may_set_flags(&self) -> Result<(), Refused> {
+        match self.kind() {
+            AccessKeyKind::Test => Ok(()),
+            AccessKeyKind::Server
+            | AccessKeyKind::Client
+            | AccessKeyKind::Relay
+            | AccessKeyKind::Unspecified => Err(Refused::CredentialInvalid),
+        }
+    }
+
     /// Browsers send where a page came from; what else sends nothing may use
     /// the key.
     fn check_origin(&self, metadata: &MetadataMap) -> Result<(), Refused> {

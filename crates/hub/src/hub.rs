@@ -9,6 +9,8 @@ use burgee_proto::sync::v1::GoodbyeReason;
 use burgee_proto::sync::v1::encoded::sync_service_server::SyncServiceServer;
 use burgee_proto::types::v1::Position;
 use tokio::time::Instant;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 
 use crate::config::HubConfig;
@@ -145,6 +147,19 @@ impl Hub {
         let compiled = (self.core).compiled(&uid, Some(min_position), until).await;
         let (state, ruleset) = compiled.map_err(NotCompiled::from)?;
         Ok((state.position(), ruleset))
+    }
+
+    /// Whether a call carries a test key that is good, for whoever passes on what such a key
+    /// may do beside what the hub serves.
+    ///
+    /// # Errors
+    ///
+    /// The status to answer with: of a credential that is missing, unknown, ended or of another
+    /// kind, or that cannot be checked now.
+    pub async fn check_test_key(&self, metadata: &MetadataMap) -> Result<(), Status> {
+        let caller = self.core.authenticate(metadata).await?;
+        caller.may_set_flags()?;
+        Ok(())
     }
 
     /// How many streams are open.

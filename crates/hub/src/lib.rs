@@ -47,5 +47,6 @@ mod tombstones;
 
 pub use config::HubConfig;
 pub use hub::{Hub, NotCompiled};
+pub use refused::{ERROR_DOMAIN, reason_name};
 pub use source::{EnvironmentDelta, EnvironmentLoad, Source, SourceError, Tombstone};
 pub use streams::CloseConnection;

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// The domain of every `google.rpc.ErrorInfo`.
-const ERROR_DOMAIN: &str = "burgee";
+pub const ERROR_DOMAIN: &str = "burgee";
 
 /// What the enum's names have in front of the published reason.
 const REASON_PREFIX: &str = "ERROR_REASON_";
@@ -111,13 +111,18 @@ fn details(refused: &Refused, code: Code, reason: ErrorReason) -> ErrorDetails {
         }
         _ => {}
     }
-    let name = reason.as_str_name();
-    let reason = name.strip_prefix(REASON_PREFIX).unwrap_or(name);
-    details.set_error_info(reason, ERROR_DOMAIN, metadata);
+    details.set_error_info(reason_name(reason), ERROR_DOMAIN, metadata);
     if matches!(code, Code::Unavailable | Code::ResourceExhausted) {
         details.set_retry_info(Some(RETRY_DELAY));
     }
     details
+}
+
+/// A reason as it is published: without the prefix of the enum's names.
+#[must_use]
+pub fn reason_name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix(REASON_PREFIX).unwrap_or(name)
 }
 
 fn echo(text: &str) -> &str {

@@ -56,9 +56,9 @@ struct Connection {
     retired: AtomicBool,
 }
 
-/// One stream's share of a connection, given back when dropped.
+/// The share that a stream or a call has of a connection, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Lease(Arc<Connection>);
+pub struct Lease(Arc<Connection>);
 
 impl Connections {
     /// Prepares connections to `addresses`, which are tried in their order.
@@ -87,7 +87,8 @@ impl Connections {
     }
 
     /// How many addresses there are.
-    pub(crate) fn addresses(&self) -> usize {
+    #[must_use]
+    pub fn addresses(&self) -> usize {
         self.0.hops.len()
     }
 
@@ -96,8 +97,11 @@ impl Connections {
         self.0.hops.get(index).map(|hop| &hop.address)
     }
 
-    /// A place on a connection to the address at `index`.
-    pub(crate) async fn lease(&self, index: usize) -> Result<Lease, Status> {
+    /// A place on a connection to the address at `index`, which is made when it is first used.
+    ///
+    /// # Errors
+    /// A status that tells why no connection can be prepared.
+    pub async fn lease(&self, index: usize) -> Result<Lease, Status> {
         let hop = self
             .0
             .hops
@@ -171,17 +175,18 @@ impl Connection {
 
 impl Lease {
     /// What calls are made on.
-    pub(crate) fn channel(&self) -> Channel {
+    #[must_use]
+    pub fn channel(&self) -> Channel {
         self.0.channel.clone()
     }
 
     /// The other side spoke: the connection is sound.
-    pub(crate) fn heard(&self) {
+    pub fn heard(&self) {
         self.0.unavailable.store(0, Ordering::Relaxed);
     }
 
     /// The other side could not be reached, or says that it cannot serve.
-    pub(crate) fn unavailable(&self) {
+    pub fn unavailable(&self) {
         let times = self.0.unavailable.fetch_add(1, Ordering::Relaxed) + 1;
         if times >= UNAVAILABLE_MAX {
             self.retire();
