@@ -8,6 +8,7 @@ use std::time::Duration;
 use burgee::{Address, Key};
 use burgee_hub::credential::{self, Kind};
 use burgee_runtime::addresses::{ForwardedHeader, Network, TrustedProxies};
+use burgee_runtime::browsers::{AllowedOrigin, AllowedOrigins};
 use clap::Parser;
 
 /// Serves Burgee's data plane locally: follows the environments of a relay key
@@ -68,6 +69,11 @@ pub struct Arguments {
     )]
     forwarded_header: ForwardedHeader,
 
+    /// Origins whose pages may evaluate flags with a client key, with commas
+    /// between; * for all.
+    #[arg(long, env = "BURGEE_RELAY_ALLOWED_ORIGINS", value_delimiter = ',')]
+    allowed_origins: Vec<AllowedOrigin>,
+
     /// Seconds over which streams are told to leave when the relay is stopped.
     #[arg(long, env = "BURGEE_RELAY_DRAIN_SECONDS", default_value_t = 5)]
     drain_seconds: u64,
@@ -97,6 +103,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Whose word counts for whom they speak.
     pub trusted_proxies: TrustedProxies,
+    /// Of which origins pages may call.
+    pub allowed_origins: AllowedOrigins,
     /// How long saying goodbye takes.
     pub drain_window: Duration,
 }
@@ -165,6 +173,7 @@ impl Arguments {
             ca_file: self.ca_file,
             tls,
             trusted_proxies: TrustedProxies::new(self.trusted_proxies, self.forwarded_header),
+            allowed_origins: self.allowed_origins.into(),
             drain_window: Duration::from_secs(self.drain_seconds),
         })
     }

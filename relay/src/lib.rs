@@ -140,6 +140,7 @@ impl Relay {
             &forwarding,
             holdings.standing(),
             limits,
+            &self.options.allowed_origins,
             self.options.drain_window,
             shutdown,
         )

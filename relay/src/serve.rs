@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::get;
-use burgee_hub::{CloseConnection, Hub};
-use burgee_runtime::calls::{CallLimits, guard, unknown_path};
+use burgee_hub::{CROSS_ORIGIN_PATHS, CloseConnection, Hub};
+use burgee_runtime::browsers::{self, AllowedOrigins};
+use burgee_runtime::calls::{CallLimits, guard, only_calls, unknown_path};
 use burgee_runtime::{Limits, Listening};
-use http::{HeaderName, Method, StatusCode};
+use http::StatusCode;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -15,7 +17,6 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder;
 use tonic_web::GrpcWebLayer;
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use crate::forwarding::Forwarding;
 use crate::upstream::Standing;
@@ -26,15 +27,6 @@ const HEALTH_NAMES: [&str; 3] = [
     "burgee.sync.v1.SyncService",
     "burgee.evaluation.v1.EvaluationService",
 ];
-/// What a browser's gRPC-web client must be able to read.
-const EXPOSED_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("grpc-status"),
-    HeaderName::from_static("grpc-message"),
-    HeaderName::from_static("grpc-status-details-bin"),
-];
-/// Browsers ask once in a while whether they may call.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3600);
-
 /// Serves until `shutdown`, and then until every stream was told to leave, or the
 /// window is over.
 pub(crate) async fn serve(
@@ -43,6 +35,7 @@ pub(crate) async fn serve(
     forwarding: &Forwarding,
     standing: watch::Receiver<Standing>,
     limits: Limits,
+    origins: &AllowedOrigins,
     drain_window: Duration,
     shutdown: CancellationToken,
 ) -> Result<(), tonic_reflection::server::Error> {
@@ -53,7 +46,7 @@ pub(crate) async fn serve(
     let routes = with_reflection(hub.routes().add_service(health_service))?;
     let closing = CancellationToken::new();
     let serving = tokio::spawn(listening.serve(
-        router(routes, forwarding),
+        router(routes, forwarding, origins),
         |extensions, connection| {
             // So that the hub can close a connection whose peer takes nothing.
             extensions.insert(CloseConnection(connection.close.clone()));
@@ -72,27 +65,20 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn router(routes: Routes, forwarding: &Forwarding) -> Router {
+fn router(routes: Routes, forwarding: &Forwarding, origins: &AllowedOrigins) -> Router {
     // gRPC-web answers 400 to whatever it does not know, so it stands around the
     // gRPC routes alone.
-    let services = routes.into_axum_router().merge(forwarding.router());
-    let services = services.layer(GrpcWebLayer::new());
+    let services = routes
+        .into_axum_router()
+        .merge(forwarding.router())
+        .layer(GrpcWebLayer::new())
+        .layer(from_fn(only_calls));
     let router = Router::new()
         .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
         .merge(services)
         .fallback(unknown_path);
-    guard(router, &CallLimits::default()).layer(cors())
-}
-
-/// Any page may call: a client key says itself where it may be used, and there
-/// are no cookies.
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::any())
-        .allow_methods(AllowMethods::list([Method::GET, Method::POST]))
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(ExposeHeaders::list(EXPOSED_HEADERS))
-        .max_age(PREFLIGHT_MAX_AGE)
+    let guarded = guard(router, &CallLimits::default());
+    browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS)
 }
 
 /// Describes every service, and the error details that they answer with, in both

@@ -57,26 +57,46 @@ async fn a_probe_without_grpc_is_answered() {
 }
 
 #[tokio::test]
-async fn a_browser_may_call_over_grpc_web_and_read_the_outcome() {
+async fn a_page_of_an_allowed_origin_may_evaluate_and_ask_for_nothing_else() {
     let (_disk, relay) = lonely().await;
-    let preflight = b"OPTIONS /burgee.evaluation.v1.EvaluationService/Evaluate HTTP/1.1\r\n\
-        host: relay\r\norigin: https://shop.example\r\naccess-control-request-method: POST\r\n\
-        access-control-request-headers: authorization,x-grpc-web\r\nconnection: close\r\n\r\n";
-    let answer = http1(&relay, preflight).await;
+    let preflight = |path: &str| {
+        format!(
+            "OPTIONS {path} HTTP/1.1\r\nhost: relay\r\norigin: https://shop.example\r\n\
+             access-control-request-method: POST\r\n\
+             access-control-request-headers: authorization,x-grpc-web\r\n\
+             connection: close\r\n\r\n"
+        )
+    };
+    let evaluate = preflight("/burgee.evaluation.v1.EvaluationService/Evaluate");
+    let answer = http1(&relay, evaluate.as_bytes()).await;
     assert!(
         answer.contains("access-control-allow-origin: *"),
         "{answer}"
     );
     assert!(answer.contains("access-control-allow-headers: authorization,x-grpc-web"));
+    let check = preflight("/grpc.health.v1.Health/Check");
+    let answer = http1(&relay, check.as_bytes()).await;
+    assert!(answer.starts_with("http/1.1 405"), "{answer}");
+    assert!(!answer.contains("access-control"), "{answer}");
 
     // The empty message: five bytes of frame, and nothing.
-    let call = b"POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: relay\r\n\
-        origin: https://shop.example\r\ncontent-type: application/grpc-web+proto\r\n\
-        content-length: 5\r\nconnection: close\r\n\r\n\0\0\0\0\0";
-    let answer = http1(&relay, call).await;
-    assert!(answer.starts_with("http/1.1 200"), "{answer}");
-    assert!(answer.contains("grpc-status:0"), "{answer}");
-    assert!(answer.contains("access-control-expose-headers: grpc-status"));
+    let call = |path: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: relay\r\norigin: https://shop.example\r\n\
+             content-type: application/grpc-web+proto\r\ncontent-length: 5\r\n\
+             connection: close\r\n\r\n"
+        );
+        [head.as_bytes(), &[0; 5]].concat()
+    };
+    let health = http1(&relay, &call("/grpc.health.v1.Health/Check")).await;
+    assert!(health.starts_with("http/1.1 200"), "{health}");
+    assert!(health.contains("grpc-status:0"), "{health}");
+    assert!(!health.contains("access-control"), "{health}");
+    // Without a key it is refused, and the page can read how.
+    let path = "/burgee.evaluation.v1.EvaluationService/Evaluate";
+    let refused = http1(&relay, &call(path)).await;
+    assert!(refused.contains("grpc-status: 16"), "{refused}");
+    assert!(refused.contains("access-control-expose-headers: grpc-status"));
     relay.stop().await;
 }
 

@@ -71,8 +71,7 @@ async fn serve(
     let audit_keys = options.data_dir.join(AUDIT_KEYS);
     let audit_keys = Keyring::read_or_make(Purpose::AuditLog, &audit_keys)?;
     let owner_link = first_owner::link(&app, organization).await?;
-    let edge = Edge::default();
-    let server = Server::on(listening, app, audit_keys, edge, &options.shutdown);
+    let server = Server::on(listening, app, audit_keys, Edge::dev(), &options.shutdown);
     let owner_link = owner_link.map(|link| link.url(&server.url()));
     let lines = printout::lines(server.local_addr(), &credentials, owner_link.as_deref());
     print!("{lines}");

@@ -1,13 +1,13 @@
 //! The services on the one port, and what every call passes on its way to them.
 //!
 //! ```text
-//! CORS ─ guards ─┬─ cookies ─ gRPC-web ─ authentication ─ services
-//!                └─ /healthz
+//! browsers ─ guards ─┬─ only calls ─ cookies ─ gRPC-web ─ authentication ─ services
+//!                    └─ /healthz
 //! ```
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use burgee_hub::Hub;
+use burgee_hub::{CROSS_ORIGIN_PATHS, Hub};
 use burgee_proto::admin::v1::api_key_service_server::ApiKeyServiceServer;
 use burgee_proto::admin::v1::audit_service_server::AuditServiceServer;
 use burgee_proto::admin::v1::auth_service_server::AuthServiceServer;
@@ -18,7 +18,8 @@ use burgee_proto::admin::v1::organization_service_server::OrganizationServiceSer
 use burgee_proto::admin::v1::project_service_server::ProjectServiceServer;
 use burgee_proto::admin::v1::segment_service_server::SegmentServiceServer;
 use burgee_proto::admin::v1::service_account_service_server::ServiceAccountServiceServer;
-use burgee_runtime::calls::{CallLimits, guard, unknown_path};
+use burgee_runtime::browsers::{self, AllowedOrigins};
+use burgee_runtime::calls::{CallLimits, guard, only_calls, unknown_path};
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_web::GrpcWebLayer;
@@ -61,6 +62,7 @@ pub fn router(
     tokens: Tokens,
     denials: Denials,
     health: HealthServer<impl Health>,
+    origins: &AllowedOrigins,
 ) -> Result<Router, Failure> {
     let services = reflected(administered(app, hub).add_service(health))?;
     let services = services
@@ -68,9 +70,11 @@ pub fn router(
         // The innermost layer first.
         .layer(from_fn_with_state((tokens, denials), auth::authenticate))
         .layer(GrpcWebLayer::new())
-        .layer(from_fn(auth::admit_cookies));
+        .layer(from_fn(auth::admit_cookies))
+        .layer(from_fn(only_calls));
     let all = services.merge(http::router()).fallback(unknown_path);
-    Ok(guard(all, &CallLimits::default()).layer(http::cross_origin()))
+    let guarded = guard(all, &CallLimits::default());
+    Ok(browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS))
 }
 
 fn administered(app: &App, hub: &Hub) -> Routes {

@@ -104,7 +104,8 @@ impl Server {
         let tokens = Tokens::new(&self.app);
         let uses = tokens.uses();
         let denials = Denials::default();
-        let router = grpc::router(&self.app, &hub, tokens, denials.clone(), health)?;
+        let origins = self.edge.origins();
+        let router = grpc::router(&self.app, &hub, tokens, denials.clone(), health, &origins)?;
 
         let stopped = CancellationToken::new();
         let workers = TaskTracker::new();

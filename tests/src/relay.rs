@@ -22,7 +22,7 @@ pub struct TestRelay {
     process: Running,
     disk: TempDir,
     upstream: String,
-    key: String,
+    environment: Vec<(String, String)>,
     address: String,
 }
 
@@ -30,13 +30,21 @@ impl TestRelay {
     /// Below `upstream` (addresses with commas between them), with this relay
     /// key.
     pub async fn start(upstream: &str, key: &str) -> Self {
+        Self::with(upstream, key, &[]).await
+    }
+
+    /// The same, with these environment variables.
+    pub async fn with(upstream: &str, key: &str, environment: &[(&str, &str)]) -> Self {
         let disk = tempfile::tempdir().unwrap();
-        let (process, address) = start(upstream, key, disk.path(), "127.0.0.1:0").await;
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut environment: Vec<_> = environment.iter().map(own).collect();
+        environment.push(("BURGEE_RELAY_KEY".to_owned(), key.to_owned()));
+        let (process, address) = start(upstream, disk.path(), "127.0.0.1:0", &environment).await;
         Self {
             process,
             disk,
             upstream: upstream.to_owned(),
-            key: key.to_owned(),
+            environment,
             address,
         }
     }
@@ -99,7 +107,8 @@ impl TestRelay {
     /// [`TestRelay::stop`].
     pub async fn start_again(&mut self) {
         let listen = self.address.trim_start_matches("http://").to_owned();
-        let (process, _) = start(&self.upstream, &self.key, self.disk.path(), &listen).await;
+        let environment = &self.environment;
+        let (process, _) = start(&self.upstream, self.disk.path(), &listen, environment).await;
         self.process = process;
     }
 
@@ -114,12 +123,16 @@ impl TestRelay {
     }
 }
 
-async fn start(upstream: &str, key: &str, disk: &Path, listen: &str) -> (Running, String) {
+async fn start(
+    upstream: &str,
+    disk: &Path,
+    listen: &str,
+    environment: &[(String, String)],
+) -> (Running, String) {
     let arguments = ["--listen", listen, "--upstream", upstream, "--data-dir"];
     let mut arguments = arguments.map(str::to_owned).to_vec();
     arguments.push(disk.display().to_string());
-    let environment = [("BURGEE_RELAY_KEY".to_owned(), key.to_owned())];
-    let mut process = Running::start(&built("burgee-relay"), &arguments, &environment);
+    let mut process = Running::start(&built("burgee-relay"), &arguments, environment);
     let line = process.line_with(READY).await;
     let address = line.split_once(READY).unwrap().1.trim().to_owned();
     (process, address)

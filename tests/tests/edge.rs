@@ -2,3 +2,5 @@
 //! ask, and how much anybody may.
 
 mod addresses;
+mod headers;
+mod origins;

@@ -215,7 +215,19 @@ pub(crate) async fn grpc_web(
     headers: &str,
     message: &[u8],
 ) -> (String, Vec<u8>) {
-    let mut stream = send_grpc_web(address, path, headers, message).await;
+    answer(send_grpc_web(address, path, headers, message).await).await
+}
+
+/// Sends a request of HTTP/1.1 that closes the connection; gives the head, and the
+/// body.
+pub(crate) async fn exchange(address: &str, request: &[u8]) -> (String, Vec<u8>) {
+    let host = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    answer(stream).await
+}
+
+async fn answer(mut stream: TcpStream) -> (String, Vec<u8>) {
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     within("the answer", SOON, read).await.unwrap();

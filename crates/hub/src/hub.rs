@@ -25,6 +25,10 @@ use crate::sync::SyncApi;
 /// After the drain window a stream has so long to take its goodbye.
 const LAST_GOODBYE_MAX: Duration = Duration::from_secs(1);
 
+/// What pages of other origins may ask, where the operator allows it: they have a
+/// client key, which says itself of which origins.
+pub const CROSS_ORIGIN_PATHS: &[&str] = &["/burgee.evaluation.v1.EvaluationService/"];
+
 /// How often a drain looks whether all streams have gone.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 

@@ -46,7 +46,7 @@ mod sync;
 mod tombstones;
 
 pub use config::HubConfig;
-pub use hub::{Hub, NotCompiled};
+pub use hub::{CROSS_ORIGIN_PATHS, Hub, NotCompiled};
 pub use refused::{ERROR_DOMAIN, reason_name};
 pub use source::{EnvironmentDelta, EnvironmentLoad, Source, SourceError, Tombstone};
 pub use streams::CloseConnection;

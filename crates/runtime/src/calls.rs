@@ -6,6 +6,7 @@
 
 mod answer;
 mod deadline;
+mod kind;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tonic::Status;
 
 use self::answer::Caller;
 pub use self::deadline::Deadline;
+pub use self::kind::{Kind, only_calls};
 
 /// What all calls of a router share.
 #[derive(Debug, Clone)]
@@ -45,8 +47,8 @@ impl Default for CallLimits {
 
 /// Puts `router` behind the limits, with an answer to unknown paths and to panics.
 ///
-/// Belongs outside the gRPC-web layer, and inside the CORS layer: browsers must be
-/// able to read these answers too. Handlers find their [`Deadline`] in the
+/// Belongs outside the gRPC-web layer, and inside [`crate::browsers::admit`]: browsers
+/// must be able to read these answers too. Handlers find their [`Deadline`] in the
 /// request's extensions.
 pub fn guard(router: Router, limits: &CallLimits) -> Router {
     let places = Arc::new(Semaphore::new(limits.concurrent));

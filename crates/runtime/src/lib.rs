@@ -3,8 +3,9 @@
 //! - [`listening`]: one port for gRPC, gRPC-web and plain HTTP; an accept loop
 //!   with caps, time-outs, TLS and a shutdown that ends.
 //! - [`addresses`]: who calls, also through proxies that are trusted.
-//! - [`calls`]: what each call is guarded with: deadline, load shedding, panics,
-//!   and the answer to paths that nobody serves.
+//! - [`browsers`]: what they are told, and what pages of other origins may ask.
+//! - [`calls`]: what each call is guarded with: content type, deadline, load shedding,
+//!   panics, and the answer to paths that nobody serves.
 //! - [`tls`]: certificates that are read again when their files change.
 //! - [`telemetry`]: logs and traces.
 //! - [`shutdown`]: the signals that end the process.
@@ -12,6 +13,7 @@
 //! Nothing in here knows what Burgee's services do.
 
 pub mod addresses;
+pub mod browsers;
 pub mod calls;
 pub mod listening;
 pub mod shutdown;

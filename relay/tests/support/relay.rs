@@ -16,6 +16,7 @@ use burgee_hub::credential::{Kind, Secret, generate};
 use burgee_relay::Relay;
 use burgee_relay::config::{Options, TlsFiles, relay_key};
 use burgee_runtime::addresses::TrustedProxies;
+use burgee_runtime::browsers::AllowedOrigins;
 use prost::Message as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +89,7 @@ impl Running {
             ca_file: None,
             tls,
             trusted_proxies: TrustedProxies::default(),
+            allowed_origins: AllowedOrigins::Any,
             drain_window: Duration::from_millis(100),
         };
         let relay = Relay::prepare(options).await.unwrap();

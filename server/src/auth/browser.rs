@@ -10,7 +10,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use burgee_hub::credential::{self, Kind};
 use burgee_runtime::ClientAddress;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use burgee_runtime::browsers::is_loopback_host;
+use burgee_runtime::calls::Kind as ContentKind;
+use http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -19,8 +21,6 @@ use crate::error::Error;
 
 /// The cookie that holds a session's secret.
 const NAME: &str = "burgee_session";
-/// What every content type of gRPC-web begins with.
-const GRPC_WEB: &str = "application/grpc-web";
 /// What is true of the cookie always.
 const ATTRIBUTES: &str = "Path=/; HttpOnly; SameSite=Strict";
 
@@ -36,7 +36,6 @@ impl Browser {
     fn of(request: &Request) -> Option<Self> {
         let headers = request.headers();
         let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-        let content_type = headers.get(CONTENT_TYPE).and_then(text)?;
         let origin = headers.get(ORIGIN).and_then(text)?;
         let (scheme, origin) = origin.split_once("://")?;
         let authority = request.uri().authority().map(Authority::to_string);
@@ -45,8 +44,8 @@ impl Browser {
         // Whoever is in between wrote what came without TLS.
         let tls = ClientAddress::of(request.extensions()).is_some_and(|client| client.tls);
         let as_safe = !tls || scheme == "https";
-        (content_type.starts_with(GRPC_WEB) && own && as_safe).then(|| Self {
-            secure: tls || !is_loopback(&host),
+        (ContentKind::of(headers) == ContentKind::GrpcWeb && own && as_safe).then(|| Self {
+            secure: tls || !is_loopback_host(&host),
         })
     }
 
@@ -104,18 +103,13 @@ fn session(headers: &HeaderMap) -> Option<HeaderValue> {
     is_session.then_some(credential)
 }
 
-fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else {
-        return false;
-    };
-    let name = authority.host().trim_matches(['[', ']']);
-    let address = name.parse::<std::net::IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
+
+    const GRPC_WEB: &str = "application/grpc-web";
 
     fn request(content_type: &str, host: &str, origin: &str) -> Request {
         let request = Request::builder().uri("/a.B/C").header(HOST, host);
@@ -168,7 +162,7 @@ mod tests {
     fn the_cookie_is_secure_but_for_this_machine() {
         let kept = |host| {
             let browser = Browser {
-                secure: !is_loopback(host),
+                secure: !is_loopback_host(host),
             };
             browser
                 .keep("x", 604_800)

@@ -1,6 +1,7 @@
 //! What the world may ask of the port.
 
 use burgee_runtime::addresses::{ForwardedHeader, Network, TrustedProxies};
+use burgee_runtime::browsers::{AllowedOrigin, AllowedOrigins};
 use clap::Args;
 
 /// Who is believed, and who may ask.
@@ -22,9 +23,38 @@ pub struct Edge {
         default_value = "x-forwarded-for"
     )]
     pub forwarded_header: ForwardedHeader,
+    /// Origins whose pages may evaluate flags with a client key, with commas between; * for all
+    #[arg(
+        long,
+        env = "BURGEE_ALLOWED_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ','
+    )]
+    pub allowed_origins: Vec<AllowedOrigin>,
+    /// Pages of this machine may, too: for `dev`, which nobody else reaches.
+    #[arg(skip)]
+    pub allow_loopback_origins: bool,
 }
 
 impl Edge {
+    /// What `dev` lets in.
+    #[must_use]
+    pub fn dev() -> Self {
+        Self {
+            allow_loopback_origins: true,
+            ..Self::default()
+        }
+    }
+
+    /// Of which origins pages may call.
+    #[must_use]
+    pub fn origins(&self) -> AllowedOrigins {
+        if self.allow_loopback_origins {
+            return AllowedOrigins::Loopback;
+        }
+        self.allowed_origins.clone().into()
+    }
+
     /// Whose word counts for whom they speak.
     #[must_use]
     pub fn proxies(&self) -> TrustedProxies {

@@ -7,8 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use tonic::{Code, Status};
 
-const GRPC: &[u8] = b"application/grpc";
-const GRPC_WEB: &[u8] = b"application/grpc-web";
+use super::kind::Kind;
 
 /// What the caller speaks.
 #[derive(Debug)]
@@ -21,9 +20,10 @@ pub(super) enum Caller {
 
 impl Caller {
     pub(super) fn of(request: &Request) -> Self {
-        match request.headers().get(CONTENT_TYPE) {
-            Some(kind) if kind.as_bytes().starts_with(GRPC_WEB) => Self::GrpcWeb(kind.clone()),
-            Some(kind) if kind.as_bytes().starts_with(GRPC) => Self::Grpc,
+        let headers = request.headers();
+        match (Kind::of(headers), headers.get(CONTENT_TYPE)) {
+            (Kind::GrpcWeb, Some(content_type)) => Self::GrpcWeb(content_type.clone()),
+            (Kind::Grpc, _) => Self::Grpc,
             _ => Self::Http,
         }
     }
