@@ -9,6 +9,7 @@ pub mod create_password_reset;
 pub mod create_role;
 pub mod create_role_binding;
 pub mod deactivate_member;
+pub mod delete_member;
 pub mod delete_role;
 pub mod delete_role_binding;
 pub mod email;

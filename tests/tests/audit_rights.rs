@@ -4,7 +4,7 @@
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use burgee_proto::admin::v1::AuditFilter;
+use burgee_proto::admin::v1::{AuditFilter, DeactivateMemberRequest, DeleteMemberRequest};
 use burgee_server::audit::verify::{Expected, Finding};
 use burgee_tests::audit::{key, sealed_with};
 use burgee_tests::builders::boolean_flag;
@@ -159,7 +159,10 @@ async fn a_persons_data_is_blanked_and_the_log_stays_whole() {
         String::from_utf8(done.stdout).unwrap()
     };
     let said = erase("serviceAccounts/leaving");
-    assert!(said.contains("in 1 entries by it and 2 about it"), "{said}");
+    assert!(
+        said.contains("in 1 entries by it and 2 about it, and in 1 change sets"),
+        "{said}"
+    );
 
     let of = async |filter: AuditFilter| entries(owner, filter).await;
     let by = AuditFilter {
@@ -220,4 +223,53 @@ async fn a_persons_data_is_blanked_and_the_log_stays_whole() {
         matches!(found, Finding::Blanked { part: named, .. } if named == part),
         "{found}"
     );
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_person_who_was_deleted_and_erased() {
+    const EMAIL: &str = "leaving@example.com";
+    let database = Arc::new(TestDatabase::create().await);
+    let server = TestServer::sealing_with(&database, &key(1)).await;
+    let (shop, production) = server.shop().await;
+    shop.create_flag(boolean_flag("banner")).await;
+    let owner = server.admin();
+    let (leaving, member) = owner.person(EMAIL, "developer", "").await;
+    let mut request = production.set_enabled_request("banner", true);
+    request.reason = "because Leaving says so".to_owned();
+    leaving.flags().set_flag_enabled(request).await.unwrap();
+    let request = DeactivateMemberRequest {
+        name: member.name.clone(),
+        ..DeactivateMemberRequest::default()
+    };
+    let deactivated = owner.members().deactivate_member(request).await.unwrap();
+    let request = DeleteMemberRequest {
+        name: member.name,
+        etag: deactivated.into_inner().member.unwrap().etag,
+        ..DeleteMemberRequest::default()
+    };
+    owner.members().delete_member(request).await.unwrap();
+    database.is_sealed().await;
+
+    let left = async || {
+        let entries = "select count(*) from audit_entries e where e::text like '%eaving%'";
+        let change_sets = "select count(*) from change_sets
+                           where encode(body, 'escape') like '%eaving%'";
+        let (entries, change_sets) = (entries, change_sets);
+        database.number(entries).await + database.number(change_sets).await
+    };
+    assert!(left().await > 3, "there is nothing to forget");
+    let url = database.url();
+    let arguments = [
+        "audit",
+        "erase",
+        "--database-url",
+        url,
+        "--person",
+        &member.uid,
+    ];
+    let done = run(&built("burgee-server"), &arguments);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(left().await, 0);
+    database.is_sealed().await;
+    database.verify_audit(&sealed_with(&key(1))).await.unwrap();
 }

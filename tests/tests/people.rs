@@ -10,6 +10,8 @@ mod strangers;
 
 use burgee_proto::admin::v1::{AuditEntry, ListAuditEntriesRequest, WhoAmIRequest, WhoAmIResponse};
 use burgee_tests::callers::Caller;
+use burgee_tests::process::{built, run};
+use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
 use tonic::{Code, Status};
 
@@ -38,4 +40,23 @@ pub(crate) async fn audit(owner: &Caller) -> Vec<AuditEntry> {
     let mut entries = entries.into_inner().audit_entries;
     entries.reverse();
     entries
+}
+
+/// Another organization; its owner.
+fn other_organization(server: &TestServer) -> Caller {
+    let database = server.database().url();
+    let command = [
+        "create-organization",
+        "--key",
+        "other",
+        "--database-url",
+        database,
+    ];
+    let output = run(&built("burgee-server"), &command);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    server.caller(String::from_utf8(output.stdout).unwrap().trim())
 }

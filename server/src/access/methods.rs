@@ -335,6 +335,10 @@ pub const METHODS: &[(&str, Rule)] = &[
         Rule::Permission(P::MemberManage, Level::Organization),
     ),
     (
+        "/burgee.admin.v1.MemberService/DeleteMember",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
         "/burgee.admin.v1.MemberService/InviteMember",
         Rule::Permission(P::MemberManage, Level::Organization),
     ),

@@ -92,7 +92,7 @@ permissions! {
     ServiceAccountManage = "serviceAccount.manage",
     /// See members and invitations, without secrets.
     MemberRead = "member.read",
-    /// Invite people, change what they are called, keep them out and let them in again.
+    /// Invite people, change what they are called, keep them out, let them in again, delete them.
     MemberManage = "member.manage",
     /// See groups and who is in them.
     GroupRead = "group.read",

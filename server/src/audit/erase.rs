@@ -1,10 +1,13 @@
-//! `burgee-server audit erase`: blanks what the log holds of a person, or of any other actor.
-//! That something was done, and when, stays; the seals stay whole; and the erasure is told by
-//! entries of its own.
+//! `burgee-server audit erase`: blanks what the log holds of a person, or of any other actor, and
+//! the reasons that they gave in change sets. That something was done, and when, stays; the seals
+//! stay whole; and the erasure is told by entries of its own.
 
 use std::fmt;
 
+use burgee_proto::admin::v1::ChangeSet;
+use prost::Message as _;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -35,6 +38,8 @@ pub struct Erased {
     pub by: usize,
     /// Entries about the subject.
     pub about: usize,
+    /// Change sets by the subject, whose reason was given in free text.
+    pub change_sets: usize,
     /// Entries that hold data still, because they are not sealed yet.
     pub waiting: usize,
 }
@@ -44,7 +49,8 @@ impl fmt::Display for Erased {
         let (by, about) = (self.by, self.about);
         write!(
             formatter,
-            "was blanked in {by} entries by it and {about} about it"
+            "was blanked in {by} entries by it and {about} about it, and in {} change sets",
+            self.change_sets
         )?;
         match self.waiting {
             0 => Ok(()),
@@ -69,9 +75,14 @@ pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<E
     .fetch_optional(&mut *connection)
     .await?
     .ok_or_else(|| Error::not_found(format!("organizations/{}", erasure.organization)))?;
-    let mut erased = Erased::default();
+    let mut erased = Erased {
+        change_sets: erase_reasons(connection, organization, &erasure.subject).await?,
+        ..Erased::default()
+    };
+    // Asked first: what tells it is blanked.
+    let emails = emails(connection, organization, &erasure.subject).await?;
     loop {
-        let held = held(connection, organization, &erasure.subject).await?;
+        let held = held(connection, organization, (&erasure.subject, &emails)).await?;
         let ids = |about: bool| -> Vec<i64> {
             let held = held.iter().filter(|entry| entry.sealed);
             let held = held.filter(|entry| if about { entry.about } else { entry.by });
@@ -103,6 +114,68 @@ pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<E
     }
 }
 
+/// The e-mail addresses of a member, as the log or the member's row has them.
+async fn emails(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    subject: &str,
+) -> Result<Vec<String>, Error> {
+    let emails = sqlx::query_scalar!(
+        r#"select p.email as "email!" from members m join people p on p.id = m.person_id
+           where m.organization_id = $1 and 'members/' || m.id = $2
+           union
+           select told.email
+           from audit_entries e
+           cross join lateral (values (e.before ->> 'email'), (e.after ->> 'email')) as told(email)
+           where e.organization_id = $1 and e.resource = $2 and told.email is not null"#,
+        organization,
+        subject,
+    );
+    Ok(emails.fetch_all(connection).await?)
+}
+
+/// Blanks the reasons of change sets by the subject; gives how many there were.
+async fn erase_reasons(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    subject: &str,
+) -> Result<usize, Error> {
+    let mut erased = 0;
+    let mut after = Uuid::nil();
+    loop {
+        let rows = sqlx::query!(
+            "select id, body from change_sets
+             where organization_id = $1 and author = $2 and id > $3
+             order by id limit $4",
+            organization,
+            subject,
+            after,
+            ROWS_MAX,
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        let Some(last) = rows.last() else {
+            return Ok(erased);
+        };
+        after = last.id;
+        for row in rows {
+            let mut change_set = ChangeSet::decode(row.body.as_slice())?;
+            if change_set.reason.is_empty() {
+                continue;
+            }
+            change_set.reason.clear();
+            sqlx::query!(
+                "update change_sets set body = $2 where id = $1",
+                row.id,
+                change_set.encode_to_vec(),
+            )
+            .execute(&mut *connection)
+            .await?;
+            erased += 1;
+        }
+    }
+}
+
 /// An entry that holds something of the subject.
 struct Held {
     id: i64,
@@ -111,11 +184,12 @@ struct Held {
     sealed: bool,
 }
 
-/// Some of these entries, the sealed ones first.
+/// Some of these entries, the sealed ones first. Those of invitations to an address of the subject
+/// are about them, too.
 async fn held(
     connection: &mut PgConnection,
-    organization: uuid::Uuid,
-    subject: &str,
+    organization: Uuid,
+    (subject, emails): (&str, &[String]),
 ) -> Result<Vec<Held>, Error> {
     let held = sqlx::query_as!(
         Held,
@@ -123,7 +197,10 @@ async fn held(
            from (
                select e.id,
                       e.actor = $2 and (e.reason, e.address, e.user_agent) <> ('', '', '') as by,
-                      (e.resource = $2 or starts_with(e.resource, $2 || '/'))
+                      (e.resource = $2 or starts_with(e.resource, $2 || '/')
+                       or (starts_with(e.resource, 'invitations/')
+                           and (e.before ->> 'email' = any($5) or e.after ->> 'email' = any($5)
+                                or e.detail ->> 'email' = any($5))))
                       and (e.reason <> '' or e.before is not null or e.after is not null
                            or e.detail is not null) as about,
                       exists (select from audit_seals s where s.audit_id = e.id) as sealed
@@ -136,6 +213,7 @@ async fn held(
         subject,
         METHOD,
         ROWS_MAX,
+        emails,
     );
     Ok(held.fetch_all(connection).await?)
 }

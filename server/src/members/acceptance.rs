@@ -89,9 +89,13 @@ impl Acceptance {
     async fn person(&self, change: &mut Change) -> Result<Uuid, Error> {
         let person = match self.password_hash.as_str() {
             "" => {
-                sqlx::query_scalar!("select id from people where email = $1", self.email)
-                    .fetch_optional(change.connection())
-                    .await?
+                // The lock: they are not deleted meanwhile.
+                sqlx::query_scalar!(
+                    "select id from people where email = $1 for key share",
+                    self.email,
+                )
+                .fetch_optional(change.connection())
+                .await?
             }
             hash => {
                 sqlx::query_scalar!(
@@ -105,7 +109,7 @@ impl Acceptance {
                 .await?
             }
         };
-        // They became one, by another invitation, since they were looked up.
+        // They became one by another invitation, or were deleted, since they were looked up.
         person.ok_or_else(|| Error::Conflict {
             resource: InvitationName::parse("invitation", &self.invitation)
                 .map_or_else(|_| String::new(), |name| name.to_string()),

@@ -5,17 +5,18 @@ use burgee_proto::admin::v1::{
     AddGroupMembersRequest, AddGroupMembersResponse, CreateGroupRequest, CreateGroupResponse,
     CreatePasswordResetRequest, CreatePasswordResetResponse, CreateRoleBindingRequest,
     CreateRoleBindingResponse, CreateRoleRequest, CreateRoleResponse, DeactivateMemberRequest,
-    DeactivateMemberResponse, DeleteGroupRequest, DeleteGroupResponse, DeleteRoleBindingRequest,
-    DeleteRoleBindingResponse, DeleteRoleRequest, DeleteRoleResponse, ExplainAccessRequest,
-    ExplainAccessResponse, GetGroupRequest, GetGroupResponse, GetMemberRequest, GetMemberResponse,
-    GetRoleRequest, GetRoleResponse, InviteMemberRequest, InviteMemberResponse,
-    ListGroupMembersRequest, ListGroupMembersResponse, ListGroupsRequest, ListGroupsResponse,
-    ListInvitationsRequest, ListInvitationsResponse, ListMembersRequest, ListMembersResponse,
-    ListPermissionsRequest, ListPermissionsResponse, ListRoleBindingsRequest,
-    ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse, ReactivateMemberRequest,
-    ReactivateMemberResponse, RemoveGroupMembersRequest, RemoveGroupMembersResponse,
-    RevokeInvitationRequest, RevokeInvitationResponse, UpdateGroupRequest, UpdateGroupResponse,
-    UpdateMemberRequest, UpdateMemberResponse, UpdateRoleRequest, UpdateRoleResponse,
+    DeactivateMemberResponse, DeleteGroupRequest, DeleteGroupResponse, DeleteMemberRequest,
+    DeleteMemberResponse, DeleteRoleBindingRequest, DeleteRoleBindingResponse, DeleteRoleRequest,
+    DeleteRoleResponse, ExplainAccessRequest, ExplainAccessResponse, GetGroupRequest,
+    GetGroupResponse, GetMemberRequest, GetMemberResponse, GetRoleRequest, GetRoleResponse,
+    InviteMemberRequest, InviteMemberResponse, ListGroupMembersRequest, ListGroupMembersResponse,
+    ListGroupsRequest, ListGroupsResponse, ListInvitationsRequest, ListInvitationsResponse,
+    ListMembersRequest, ListMembersResponse, ListPermissionsRequest, ListPermissionsResponse,
+    ListRoleBindingsRequest, ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse,
+    ReactivateMemberRequest, ReactivateMemberResponse, RemoveGroupMembersRequest,
+    RemoveGroupMembersResponse, RevokeInvitationRequest, RevokeInvitationResponse,
+    UpdateGroupRequest, UpdateGroupResponse, UpdateMemberRequest, UpdateMemberResponse,
+    UpdateRoleRequest, UpdateRoleResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -163,6 +164,13 @@ impl MemberService for Service {
         &self,
         request: Request<ReactivateMemberRequest>,
     ) -> Result<Response<ReactivateMemberResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn delete_member(
+        &self,
+        request: Request<DeleteMemberRequest>,
+    ) -> Result<Response<DeleteMemberResponse>, Status> {
         change::run(&self.app, request).await
     }
 

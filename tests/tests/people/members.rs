@@ -1,17 +1,17 @@
 //! What is done with members: roles, a name, and keeping them out.
 
 use burgee_proto::admin::v1::{
-    DeactivateMemberRequest, DeleteRoleBindingRequest, ExplainAccessRequest, GetMemberRequest,
-    ListMembersRequest, ListProjectsRequest, ListRoleBindingsRequest, Member,
+    DeactivateMemberRequest, DeleteMemberRequest, DeleteRoleBindingRequest, ExplainAccessRequest,
+    GetMemberRequest, ListMembersRequest, ListProjectsRequest, ListRoleBindingsRequest, Member,
     ReactivateMemberRequest, UpdateMemberRequest,
 };
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{reason, refused};
-use burgee_tests::people::PASSWORD;
+use burgee_tests::people::{PASSWORD, acceptance};
 use burgee_tests::server::TestServer;
 use tonic::{Code, Status};
 
-use super::{is_shut_out, who_am_i};
+use super::{is_shut_out, other_organization, who_am_i};
 
 async fn deactivate(caller: &Caller, name: &str) -> Result<Member, Status> {
     let request = DeactivateMemberRequest {
@@ -20,6 +20,15 @@ async fn deactivate(caller: &Caller, name: &str) -> Result<Member, Status> {
     };
     let response = caller.members().deactivate_member(request).await?;
     Ok(response.into_inner().member.unwrap())
+}
+
+async fn delete(caller: &Caller, member: &Member) -> Result<(), Status> {
+    let request = DeleteMemberRequest {
+        name: member.name.clone(),
+        etag: member.etag.clone(),
+        ..DeleteMemberRequest::default()
+    };
+    caller.members().delete_member(request).await.map(drop)
 }
 
 async fn allowed(caller: &Caller, subject: &str, permission: &str) -> bool {
@@ -195,4 +204,46 @@ async fn members_are_listed_renamed_and_told_apart_by_etag() {
         name: format!("members/{}", uuid::Uuid::new_v4()),
     };
     refused(ada.members().get_member(absent).await, Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_deleted_member_is_forgotten_unless_somebody_else_has_them() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (_, ada) = owner.person("ada@example.com", "viewer", "").await;
+    let (_, bob) = owner.person("bob@example.com", "viewer", "").await;
+    let other = other_organization(&server);
+    let invited = other.invite("bob@example.com", "viewer", "").await.unwrap();
+    let accepted = server.nobody().accept(acceptance(&invited.secret)).await;
+    let elsewhere = server.caller(&accepted.unwrap().secret);
+
+    let status = refused(delete(owner, &ada).await, Code::FailedPrecondition);
+    assert_eq!(reason(&status), "MEMBER_ACTIVE");
+    let (admin, _) = owner.person("admin@example.com", "admin", "").await;
+    let (_, boss) = owner.person("boss@example.com", "owner", "").await;
+    let boss = deactivate(owner, &boss.name).await.unwrap();
+    refused(delete(&admin, &boss).await, Code::PermissionDenied);
+
+    for member in [&ada, &bob] {
+        let gone = deactivate(owner, &member.name).await.unwrap();
+        let stale = delete(owner, member).await;
+        refused(stale, Code::Aborted);
+        delete(owner, &gone).await.unwrap();
+        let get = GetMemberRequest {
+            name: gone.name.clone(),
+        };
+        refused(owner.members().get_member(get).await, Code::NotFound);
+        refused(delete(owner, &gone).await, Code::NotFound);
+    }
+    let known = "select count(*) from people where email = 'ada@example.com'";
+    assert_eq!(server.database().number(known).await, 0);
+    let invited = "select count(*) from invitations where email = 'ada@example.com'";
+    assert_eq!(server.database().number(invited).await, 0);
+    // Bob still belongs to the other organization, with the password that he had.
+    who_am_i(&elsewhere).await.unwrap();
+    let signed = server.nobody().sign_in("bob@example.com", PASSWORD).await;
+    assert_eq!(signed.unwrap().session.unwrap().organization, "other");
+    // And Ada may come back, as somebody new.
+    let (_, again) = owner.person("ada@example.com", "viewer", "").await;
+    assert_ne!(again.uid, ada.uid);
 }

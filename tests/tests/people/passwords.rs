@@ -8,11 +8,10 @@ use burgee_proto::admin::v1::{
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{fields, reason, refused};
 use burgee_tests::people::{PASSWORD, acceptance};
-use burgee_tests::process::{built, run};
 use burgee_tests::server::TestServer;
 use tonic::{Code, Status};
 
-use super::{audit, is_shut_out, who_am_i};
+use super::{audit, is_shut_out, other_organization, who_am_i};
 
 const ADA: &str = "ada@example.com";
 const NEW: &str = "seventeen copper kettles";
@@ -40,25 +39,6 @@ async fn reset(caller: &Caller, secret: &str, new_password: &str) -> Result<(), 
         new_password: new_password.to_owned(),
     };
     caller.auth().reset_password(request).await.map(drop)
-}
-
-/// Another organization; its owner.
-fn other_organization(server: &TestServer) -> Caller {
-    let database = server.database().url();
-    let command = [
-        "create-organization",
-        "--key",
-        "other",
-        "--database-url",
-        database,
-    ];
-    let output = run(&built("burgee-server"), &command);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    server.caller(String::from_utf8(output.stdout).unwrap().trim())
 }
 
 #[tokio::test]
