@@ -1,7 +1,8 @@
 //! Measures Burgee on this machine, beside what the machine does without it:
 //! how long an acknowledged change takes to reach its receivers, how many
-//! changes a second it takes beside the bare transaction, and how many
-//! evaluations a second it answers beside a bare gRPC echo.
+//! changes a second it takes beside the bare transaction, how many
+//! evaluations a second it answers beside a bare gRPC echo, and what it keeps
+//! for each stream.
 //!
 //! Run it with `make load`; it prints tables in Markdown.
 #![allow(
@@ -17,6 +18,7 @@ mod changes;
 mod delivery;
 mod echo;
 mod evaluations;
+mod idle;
 mod machine;
 mod rate;
 
@@ -43,6 +45,8 @@ enum What {
     Changes,
     /// Evaluations a second, beside a bare echo.
     Evaluations,
+    /// What a server keeps for each of 1,000 ruleset streams.
+    Idle,
     /// Runs the bare echo; `evaluations` starts it as a process of its own.
     #[command(hide = true)]
     Echo,
@@ -66,6 +70,9 @@ async fn main() {
     }
     if wanted(What::Evaluations) {
         evaluations::measure(&server(&cluster).await).await;
+    }
+    if wanted(What::Idle) {
+        idle::measure(&server(&cluster).await).await;
     }
 }
 

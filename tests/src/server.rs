@@ -138,6 +138,12 @@ impl TestServer {
         self.process.peak_memory_bytes()
     }
 
+    /// The memory that its process holds now, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.process.memory_bytes()
+    }
+
     /// kill −9.
     pub fn kill9(&mut self) {
         self.process.kill9();
