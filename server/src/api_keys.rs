@@ -9,6 +9,7 @@ pub mod create_api_key;
 pub mod deleted_environment;
 pub mod environments;
 pub mod list_api_keys;
+mod patterns;
 pub mod revoke_api_key;
 pub mod rotate_api_key;
 pub mod rules;
@@ -31,6 +32,7 @@ use crate::names::ApiKeyName;
 use crate::stored::{Slot, Stored, time_of, timestamp};
 
 pub use deleted_environment::{environments_sharing_keys, revoke_for_deleted_environment};
+pub use patterns::open_new_environment;
 pub use store::look_up;
 
 /// A key, as it was and as it will be. Its message names the environments it
@@ -161,7 +163,7 @@ impl Change {
         let organization = self.authorized.organization();
         let mut keys = store::read(self.connection(), organization, &[name.uid]).await?;
         let key = keys.pop().ok_or_else(|| Error::not_found(name))?;
-        environments::demand(&self.authorized, &key.opened)?;
+        environments::demand(&self.authorized, &key)?;
         Ok(key)
     }
 

@@ -1,6 +1,7 @@
 //! Resource names: one type for each, one parser for all.
 
 mod access;
+mod environment_patterns;
 mod people;
 mod projects;
 
@@ -11,6 +12,7 @@ use crate::error::Error;
 pub use access::{
     GroupName, OrganizationName, RoleBindingName, RoleName, ServiceAccountName, TokenName,
 };
+pub use environment_patterns::EnvironmentPattern;
 pub use people::{InvitationName, MemberName, SessionName, SubjectName};
 pub use projects::{
     ApiKeyName, EnvironmentName, FlagConfigName, FlagName, ProjectName, SegmentConfigName,

@@ -25,6 +25,7 @@ mod lies;
 mod organizations;
 mod people;
 mod protocols;
+mod relay_keys;
 mod relays;
 mod roles;
 mod salts;

@@ -35,6 +35,7 @@ impl Mutation for CreateApiKeyRequest {
             display_name: asked.display_name.clone(),
             kind: asked.kind,
             environments: asked.environments.clone(),
+            environment_patterns: asked.environment_patterns.clone(),
             expire_time: asked.expire_time,
             allowed_origins: asked.allowed_origins.clone(),
             ..ApiKey::default()
@@ -42,7 +43,7 @@ impl Mutation for CreateApiKeyRequest {
         rules::credential_kind(key.kind())?;
         rules::check(&key)?;
         rules::check_end(&key, change.now())?;
-        let opens = environments::find(change, &key.environments).await?;
+        let opens = environments::of_new(change, &key).await?;
         change.check_new_test_key(key.kind(), &opens).await?;
         let (entry, secret) = make(change, key, opens)?;
         change.put_keys(&[&entry]).await?;

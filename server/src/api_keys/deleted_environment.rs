@@ -31,7 +31,7 @@ pub async fn environments_sharing_keys(
 }
 
 /// Takes an environment that the change deletes from every key that opens it. A
-/// key that opens no other is revoked.
+/// key that opens no other is revoked, unless it follows a pattern.
 ///
 /// # Errors
 /// Those of the database.
@@ -49,7 +49,8 @@ pub async fn revoke_for_deleted_environment(
     for mut entry in store::read(change.connection(), organization, &ids).await? {
         let mut opens = entry.opens.clone();
         opens.remove(&environment);
-        if opens.is_empty() {
+        let follows = !entry.after_mut()?.environment_patterns.is_empty();
+        if opens.is_empty() && !follows {
             revoke(change, &mut entry)?;
         }
         entry.open(opens)?;

@@ -2,13 +2,70 @@
 
 use std::collections::BTreeMap;
 
+use burgee_proto::admin::v1::ApiKey;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::{KeyEntry, patterns, rules};
 use crate::access::{Authorized, Place};
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::EnvironmentName;
+
+/// The environments that a new key opens.
+///
+/// # Errors
+/// Those of [`find`] and of [`patterns::find`]; [`Error::Invalid`] for a key with environments
+/// and patterns.
+pub(super) async fn of_new(
+    change: &mut Change,
+    key: &ApiKey,
+) -> Result<BTreeMap<Uuid, String>, Error> {
+    if key.environment_patterns.is_empty() {
+        return find(change, &key.environments).await;
+    }
+    if !key.environments.is_empty() {
+        return Err(both());
+    }
+    let patterns = patterns::parse(key)?;
+    let opens = patterns::find(change, &patterns).await?;
+    patterns::check_room(change, patterns::KEYS_MAX).await?;
+    Ok(opens)
+}
+
+/// The environments that a changed key opens. None: those that it did.
+///
+/// # Errors
+/// As [`of_new`]; [`Error::Invalid`] if it may not open others.
+pub(super) async fn of_changed(
+    change: &mut Change,
+    before: &ApiKey,
+    after: &ApiKey,
+) -> Result<Option<BTreeMap<Uuid, String>>, Error> {
+    let other_names = after.environments != before.environments;
+    let other_patterns = after.environment_patterns != before.environment_patterns;
+    if !other_names && !other_patterns {
+        return Ok(None);
+    }
+    rules::check_other_environments(after)?;
+    if after.environment_patterns.is_empty() {
+        return find(change, &after.environments).await.map(Some);
+    }
+    if other_names {
+        return Err(both());
+    }
+    if before.environment_patterns.is_empty() {
+        patterns::check_room(change, patterns::KEYS_MAX).await?;
+    }
+    let patterns = patterns::parse(after)?;
+    patterns::find(change, &patterns).await.map(Some)
+}
+
+fn both() -> Error {
+    let description =
+        "a key has environments or patterns of them: what patterns cover is worked out";
+    Error::invalid("api_key.environments", description)
+}
 
 /// Finds environments of the caller's organization, under its lock.
 ///
@@ -63,19 +120,18 @@ pub(super) async fn find(
     }
 }
 
-/// Whether the caller may do what the method does in all environments of a key. One that opens
-/// none is the organization's.
+/// Whether the caller may do what the method does in all environments of a key, and in all that
+/// its patterns may ever cover. One that has neither is the organization's.
 ///
 /// # Errors
 /// [`Error::PermissionDenied`].
-pub(super) fn demand(
-    authorized: &Authorized,
-    opened: &BTreeMap<Uuid, String>,
-) -> Result<(), Error> {
-    if opened.is_empty() {
+pub(super) fn demand(authorized: &Authorized, key: &KeyEntry) -> Result<(), Error> {
+    let patterns = patterns::parse(&key.stored()?.message)?;
+    if key.opened.is_empty() && patterns.is_empty() {
         return authorized.demand(Place::Organization);
     }
-    opened.values().try_for_each(|name| {
+    patterns::demand(authorized, &patterns)?;
+    key.opened.values().try_for_each(|name| {
         let name = EnvironmentName::parse("environments", name)?;
         authorized.demand(name.place())
     })

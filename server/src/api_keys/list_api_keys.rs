@@ -8,7 +8,7 @@ use burgee_proto::types::v1::AccessKeyKind;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{KeyEntry, environments, show, store};
+use super::{KeyEntry, environments, patterns, show, store};
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
@@ -28,7 +28,7 @@ pub async fn get_api_key(
     let mut connection = app.pools.read.acquire().await?;
     let mut keys = store::read(&mut connection, authorized.organization(), &[name.uid]).await?;
     let entry = keys.pop().ok_or_else(|| Error::not_found(name))?;
-    environments::demand(authorized, &entry.opened)?;
+    environments::demand(authorized, &entry)?;
     let api_key = stored(&entry).ok_or_else(|| Error::not_found(name))?;
     Ok(GetApiKeyResponse {
         api_key: Some(api_key),
@@ -56,7 +56,7 @@ pub async fn list_api_keys(
     let shown = environments::allowed(&mut connection, authorized).await?;
     let environments = (environment, shown.as_deref());
     let mut places =
-        page_of_places(&mut connection, organization, &filter, environments, &page).await?;
+        page_of_places(&mut connection, authorized, &filter, environments, &page).await?;
     let next_page_token = page.cut(&mut places, TimePlace::to_string);
     let ids: Vec<Uuid> = places.iter().map(|place| place.id).collect();
     let keys = store::read(&mut connection, organization, &ids).await?;
@@ -87,7 +87,7 @@ async fn wanted_environment(
 /// Places of one row more than the page has.
 async fn page_of_places(
     connection: &mut PgConnection,
-    organization: Uuid,
+    authorized: &Authorized,
     filter: &ApiKeyFilter,
     (environment, shown): (Option<Uuid>, Option<&[Uuid]>),
     page: &Page,
@@ -95,6 +95,9 @@ async fn page_of_places(
     let kind = (filter.kind() != AccessKeyKind::Unspecified).then_some(filter.kind() as i16);
     let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
     let (after_time, after_id) = after.map(|place| (place.time, place.id)).unzip();
+    // Keys with patterns are their projects', or the organization's.
+    let mut shown_projects = authorized.projects().unwrap_or_default();
+    shown_projects.retain(|project| patterns::holds_whole(authorized, project));
     let rows = sqlx::query!(
         "select k.id, k.created_at from api_keys k
          where k.organization_id = $1
@@ -105,13 +108,18 @@ async fn page_of_places(
                where o.api_key_id = k.id and o.environment_id = $4))
            and ($5::timestamptz is null or (k.created_at, k.id) > ($5, $6))
            and ($8::uuid[] is null or (
-               exists (select from api_key_environments o where o.api_key_id = k.id)
+               (exists (select from api_key_environments o where o.api_key_id = k.id)
+                or exists (select from api_key_patterns p where p.api_key_id = k.id))
                and not exists (
                    select from api_key_environments o
-                   where o.api_key_id = k.id and o.environment_id <> all($8))))
+                   where o.api_key_id = k.id and o.environment_id <> all($8))
+               and not exists (
+                   select from api_key_patterns p
+                   where p.api_key_id = k.id
+                     and (p.project is null or p.project <> all($9)))))
          order by k.created_at, k.id
          limit $7",
-        organization,
+        authorized.organization(),
         filter.include_revoked,
         kind,
         environment,
@@ -119,6 +127,7 @@ async fn page_of_places(
         after_id,
         page.rows(),
         shown,
+        &shown_projects,
     )
     .fetch_all(connection)
     .await?;

@@ -3,8 +3,8 @@
 use burgee_proto::admin::v1::{ApiKey, RotateApiKeyRequest, RotateApiKeyResponse};
 use sqlx::types::time::OffsetDateTime;
 
-use super::KeyEntry;
 use super::create_api_key::{make, shown};
+use super::{KeyEntry, patterns};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -31,6 +31,9 @@ impl Mutation for RotateApiKeyRequest {
             ..old.stored()?.message.clone()
         };
         change.check_new_test_key(key.kind(), &old.opens).await?;
+        if !key.environment_patterns.is_empty() {
+            patterns::check_room(change, patterns::ROTATED_KEYS_MAX).await?;
+        }
         let (new, secret) = make(change, key, old.opens.clone())?;
         let end = change.now() + overlap;
         let after = old.after_mut()?;

@@ -11,7 +11,9 @@ use crate::stored::time_of;
 use crate::texts::Violations;
 
 /// The most environments that one relay key opens.
-const ENVIRONMENTS_MAX: usize = 1_000;
+pub(super) const ENVIRONMENTS_MAX: usize = 1_000;
+/// The most patterns of one relay key.
+const PATTERNS_MAX: usize = 100;
 /// The most origins of a client key.
 const ORIGINS_MAX: usize = 64;
 /// The longest origin, in bytes: a scheme, the longest host name, a port.
@@ -42,11 +44,24 @@ pub fn check(key: &ApiKey) -> Result<(), Error> {
     let mut violations = Violations::default();
     violations.display_name("api_key.display_name", &key.display_name);
     let count = key.environments.len();
+    let patterns = key.environment_patterns.len();
+    violations.require(
+        patterns == 0 || key.kind() == AccessKeyKind::Relay,
+        "api_key.environment_patterns",
+        "only relay keys have patterns",
+    );
+    violations.require(
+        patterns <= PATTERNS_MAX,
+        "api_key.environment_patterns",
+        format!("at most {PATTERNS_MAX} patterns"),
+    );
     match key.kind() {
+        // What it opens is worked out.
+        AccessKeyKind::Relay if patterns > 0 => {}
         AccessKeyKind::Relay => violations.require(
             (1..=ENVIRONMENTS_MAX).contains(&count),
             "api_key.environments",
-            format!("a relay key opens 1 to {ENVIRONMENTS_MAX} environments"),
+            format!("a relay key opens 1 to {ENVIRONMENTS_MAX} environments, or those of patterns"),
         ),
         _ => violations.require(
             count == 1,

@@ -9,7 +9,7 @@ use sqlx::types::time::OffsetDateTime;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{KeyEntry, shipped};
+use super::{KeyEntry, patterns, shipped};
 use crate::change::Change;
 use crate::error::Error;
 use crate::stored::{Slot, Stored, time_of};
@@ -92,6 +92,7 @@ pub(super) async fn write(change: &mut Change, entry: &KeyEntry) -> Result<(), E
     let actor = change.actor().to_owned();
     let kind = i16::try_from(key.kind).map_err(Error::internal)?;
     let dev = key.dev;
+    let patterns = patterns::parse(&key)?;
     let body = ApiKey {
         environments: Vec::new(),
         dev: false,
@@ -119,7 +120,8 @@ pub(super) async fn write(change: &mut Change, entry: &KeyEntry) -> Result<(), E
     )
     .execute(change.connection())
     .await?;
-    write_environments(change.connection(), entry).await
+    write_environments(change.connection(), entry).await?;
+    patterns::write(change.connection(), entry.id, &patterns).await
 }
 
 async fn write_environments(connection: &mut PgConnection, entry: &KeyEntry) -> Result<(), Error> {

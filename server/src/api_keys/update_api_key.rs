@@ -12,6 +12,7 @@ use crate::names::ApiKeyName;
 const CHANGEABLE: &[&str] = &[
     "display_name",
     "environments",
+    "environment_patterns",
     "expire_time",
     "allowed_origins",
 ];
@@ -42,12 +43,11 @@ impl Mutation for UpdateApiKeyRequest {
             rules::check_end(&after, change.now())?;
         }
         after.environments.sort_unstable();
-        if after.environments != before.environments {
-            rules::check_other_environments(&after)?;
-            let opens = environments::find(change, &after.environments).await?;
-            entry.opens = opens;
-        }
+        let opens = environments::of_changed(change, &before, &after).await?;
         entry.key.after = Some(after);
+        if let Some(opens) = opens {
+            entry.open(opens)?;
+        }
         change.put_keys(&[&entry]).await?;
         Ok(UpdateApiKeyResponse {
             api_key: Some(entry.show(change)),

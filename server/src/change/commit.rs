@@ -99,6 +99,18 @@ impl Change {
         .collect()
     }
 
+    /// The same, of the environments in which the caller may do what the method does. A key that
+    /// follows environments moves others with the one that was asked for.
+    pub(super) fn told_positions(&self, shipment: &Shipment) -> Vec<EnvironmentPosition> {
+        let told = |id: &Uuid| {
+            let head = self.heads.get(id);
+            head.is_some_and(|head| self.authorized.allows(head.name.place()))
+        };
+        let mut positions = self.positions(shipment);
+        positions.retain(|at| at.environment.parse().is_ok_and(|id| told(&id)));
+        positions
+    }
+
     /// Writes all that the change leaves behind, in one statement.
     pub(super) async fn write(
         &mut self,

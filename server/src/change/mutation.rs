@@ -255,7 +255,7 @@ async fn attempt<M: Mutation>(
         M::conclude(&mut response, Outcome::Preview(preview));
         return Ok(Prepared::Done(response));
     }
-    let positions = change.positions(&shipment);
+    let positions = change.told_positions(&shipment);
     M::conclude(&mut response, Outcome::Positions(positions));
     let record = record.map(|body_hash| {
         let mut kept = response.clone();

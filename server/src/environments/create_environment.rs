@@ -11,7 +11,7 @@ use crate::change::{Change, Head, Mutation, mutation_fields};
 use crate::error::Error;
 use crate::names::{EnvironmentName, ProjectName};
 use crate::stored::Stored;
-use crate::{flags, segments};
+use crate::{api_keys, flags, segments};
 
 /// The most environments of a project.
 const ENVIRONMENTS_MAX: usize = 50;
@@ -63,6 +63,7 @@ impl Mutation for CreateEnvironmentRequest {
         change.add_head(stored.id, Head::new(name.clone(), project_id));
         flags::copy::into_environment(change, stored.id, from).await?;
         segments::copy::into_environment(change, stored.id, from).await?;
+        api_keys::open_new_environment(change, stored.id, &name).await?;
         record(change, &name, None, Some(stored.message.clone()));
         let position = Position {
             epoch: change.epoch(),
