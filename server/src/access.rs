@@ -41,6 +41,8 @@ pub struct Session {
     pub id: Uuid,
     /// The person's uid, which is the same in each of their organizations.
     pub person: Uuid,
+    /// Whether they proved a second factor, as of a second ago.
+    pub second_factor: bool,
 }
 
 /// What the authentication layer found out about a call.

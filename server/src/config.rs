@@ -37,6 +37,8 @@ pub enum Command {
     CreateAdminToken(CreateAdminToken),
     /// Print a link that makes somebody an owner, once, within 24 hours
     CreateOwner(CreateOwner),
+    /// Take away the second factor of a person who lost it, and end their sessions
+    ResetSecondFactor(ResetSecondFactor),
     /// Begin a new epoch, after the database was restored from a backup
     NewEpoch(Database),
     /// Print a new key for --secret-key-file
@@ -57,6 +59,17 @@ pub struct Migrate {
     /// A role that servers work with: grant it what they need, and no way to change the audit log
     #[arg(long, env = "BURGEE_SERVING_ROLE", value_name = "NAME")]
     pub serving_role: Option<String>,
+}
+
+/// `reset-second-factor`.
+#[derive(Debug, Args)]
+pub struct ResetSecondFactor {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
+    /// The person's e-mail address
+    #[arg(long, env = "BURGEE_EMAIL")]
+    pub email: String,
 }
 
 /// `reseal-secrets`.

@@ -47,6 +47,10 @@ pub enum Error {
         /// What is wrong, and what to do: the same for all that may be wrong.
         description: &'static str,
     },
+    /// The password was right, and a code of the person's second factor is needed.
+    SecondFactorRequired,
+    /// The password was right, and the code was not.
+    SecondFactorInvalid,
     /// The credential does not allow it.
     PermissionDenied {
         /// What it lacks.

@@ -8,7 +8,7 @@
 //! | [`change`] | the only door for writes |
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
 //! | [`organizations`], [`members`], [`groups`], [`service_accounts`] | companies, people, groups, machines' accounts, and who may do what |
-//! | [`passwords`], [`sessions`] | how people are known |
+//! | [`passwords`], [`second_factor`], [`sessions`] | how people are known |
 //! | [`audit`] | who did what |
 //! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
@@ -46,6 +46,7 @@ pub mod private_postgres;
 pub mod projects;
 pub mod random;
 pub mod sealing;
+pub mod second_factor;
 pub mod segments;
 pub mod serve;
 pub mod service_accounts;

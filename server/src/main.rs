@@ -9,13 +9,13 @@ use burgee_server::audit::erase::{self, Erasure};
 use burgee_server::audit::verify::{self, Expected};
 use burgee_server::config::{
     Audit, Command, Config, CreateAdminToken, CreateOrganization, CreateOwner, Database,
-    EraseAudit, Migrate, ResealSecrets, Serve, VerifyAudit,
+    EraseAudit, Migrate, ResealSecrets, ResetSecondFactor, Serve, VerifyAudit,
 };
 use burgee_server::failure::Failure;
 use burgee_server::keyring::{Key, Purpose};
 use burgee_server::sealing::{COLUMNS, reseal};
 use burgee_server::serve::{Server, asked_to_end};
-use burgee_server::{deployment, dev, first_owner};
+use burgee_server::{deployment, dev, first_owner, second_factor};
 use clap::Parser as _;
 
 #[tokio::main]
@@ -42,6 +42,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::CreateOrganization(options) => create_organization(&options).await,
         Command::CreateAdminToken(options) => create_admin_token(&options).await,
         Command::CreateOwner(options) => create_owner(&options).await,
+        Command::ResetSecondFactor(options) => reset_second_factor(&options).await,
         Command::CreateSecretKey => create_secret_key(),
         Command::ResealSecrets(options) => reseal_secrets(&options).await,
         Command::NewEpoch(database) => new_epoch(&database).await,
@@ -121,6 +122,13 @@ async fn new_epoch(database: &Database) -> Result<(), Failure> {
     let app = open(database).await?;
     deployment::ensure_deployment(&app.pools.write).await?;
     println!("{}", deployment::new_epoch(&app.pools.write).await?);
+    Ok(())
+}
+
+async fn reset_second_factor(options: &ResetSecondFactor) -> Result<(), Failure> {
+    let app = open(&options.database).await?;
+    second_factor::reset::reset(&app, &options.email).await?;
+    println!("{} signs in with their password alone", options.email);
     Ok(())
 }
 

@@ -23,6 +23,7 @@ pub mod list_role_bindings;
 pub mod list_roles;
 pub mod member;
 mod owners;
+pub mod reset_second_factor;
 pub mod revoke_invitation;
 pub mod service;
 mod subject;
@@ -30,13 +31,14 @@ pub mod update_member;
 pub mod update_role;
 
 use burgee_proto::admin::v1::Role;
+use burgee_proto::types::v1::ErrorReason;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::access::{BuiltIn, Grants, Permission, Permissions, Place};
 use crate::change::Change;
 use crate::error::Error;
-use crate::names::{RoleName, SubjectName};
+use crate::names::{MemberName, RoleName, SubjectName};
 use crate::stored::{Row, Stored, timestamp};
 
 pub use binding::{Binding, BindingPlace, Wanted, bindings, grants, grants_of, held};
@@ -123,6 +125,27 @@ pub async fn demand_cover_of(
     let held = held(change.connection(), id).await?;
     change.authorized.demand_cover(&grants(&held))?;
     Ok(held)
+}
+
+/// Refuses what would open, to whoever holds it, another organization that the member belongs to.
+async fn refuse_elsewhere(
+    change: &mut Change,
+    name: MemberName,
+    description: &str,
+) -> Result<(), Error> {
+    let elsewhere = sqlx::query_scalar!(
+        r#"select exists (
+               select from members m join members other on other.person_id = m.person_id
+               where m.id = $1 and other.organization_id <> m.organization_id) as "elsewhere!""#,
+        name.uid,
+    )
+    .fetch_one(change.connection())
+    .await?;
+    if elsewhere {
+        let reason = ErrorReason::PersonElsewhere;
+        return Err(Error::precondition(reason, name, description));
+    }
+    Ok(())
 }
 
 /// Tells the audit log of a role.

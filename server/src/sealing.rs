@@ -26,9 +26,10 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::keyring::{Key, Keyring, Purpose};
+use crate::second_factor;
 
 /// Every column that holds sealed secrets.
-pub const COLUMNS: &[Column] = &[];
+pub const COLUMNS: &[Column] = &[second_factor::SEED];
 
 /// A column that holds sealed secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,7 @@ pub struct Row {
     created_at: OffsetDateTime,
     last_seen_at: OffsetDateTime,
     expires_at: OffsetDateTime,
+    second_factor: bool,
 }
 
 impl Row {
@@ -44,17 +45,18 @@ impl Row {
             last_seen_time: Some(timestamp(self.last_seen_at)),
             expire_time: Some(timestamp(self.expires_at)),
             current: self.id == current,
+            second_factor: self.second_factor,
         }
     }
 }
 
-/// Signs a member in.
+/// Signs a member in, who proved a second factor or has none.
 ///
 /// # Errors
 /// [`Error::ProofInvalid`] for one who was deactivated in the meantime.
 pub async fn begin(
     connection: &mut PgConnection,
-    member: Uuid,
+    (member, second_factor): (Uuid, bool),
     origin: &Origin,
 ) -> Result<(Row, Secret), Error> {
     let secret = credential::generate(Kind::Session, random::bytes()?);
@@ -69,20 +71,23 @@ pub async fn begin(
                for share of m
            ),
            session as (
-               insert into sessions (id, member_id, hash, address, user_agent, expires_at)
-               select $1, id, $3, $4, $5,
+               insert into sessions (id, member_id, hash, address, user_agent, second_factor,
+                                     expires_at)
+               select $1, id, $3, $4, $5, $6,
                       clock_timestamp() + make_interval(secs => session_lifetime_seconds)
                from member
-               returning id, address, user_agent, created_at, last_seen_at, expires_at
+               returning id, address, user_agent, created_at, last_seen_at, expires_at,
+                         second_factor
            )
            select s.id, m.key as organization, s.address, s.user_agent, s.created_at,
-                  s.last_seen_at, s.expires_at
+                  s.last_seen_at, s.expires_at, s.second_factor
            from session s cross join member m"#,
         Uuid::new_v4(),
         member,
         hash.as_slice(),
         origin.address_text(),
         &*origin.user_agent,
+        second_factor,
     )
     .fetch_optional(connection)
     .await?;
@@ -100,7 +105,7 @@ pub async fn list(pool: &PgPool, person: Uuid) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select s.id, o.key as organization, s.address, s.user_agent, s.created_at,
-                  s.last_seen_at, end_of_session(s, o) as "expires_at!"
+                  s.last_seen_at, end_of_session(s, o) as "expires_at!", s.second_factor
            from sessions s
            join members m on m.id = s.member_id
            join organizations o on o.id = m.organization_id
@@ -129,11 +134,51 @@ pub async fn end(
            from members m join organizations o on o.id = m.organization_id
            where m.id = s.member_id and m.person_id = $1 and s.id = $2 and s.ended_at is null
            returning s.id, o.key as organization, s.address, s.user_agent, s.created_at,
-                     s.last_seen_at, end_of_session(s, o) as "expires_at!""#,
+                     s.last_seen_at, end_of_session(s, o) as "expires_at!",
+                     s.second_factor"#,
         person,
         session,
     )
     .fetch_optional(connection)
     .await?;
     Ok(row)
+}
+
+/// Ends all of a person's sessions but for one, in all of their organizations.
+///
+/// # Errors
+/// Those of the database.
+pub async fn end_all(
+    connection: &mut PgConnection,
+    person: Uuid,
+    staying: Option<Uuid>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update sessions s set ended_at = clock_timestamp()
+         from members m
+         where m.id = s.member_id and m.person_id = $1 and s.ended_at is null
+           and s.id is distinct from $2",
+        person,
+        staying,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the person of a session proved a second factor.
+///
+/// # Errors
+/// Those of the database.
+pub async fn prove_second_factor(
+    connection: &mut PgConnection,
+    session: Uuid,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update sessions set second_factor = true where id = $1",
+        session
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

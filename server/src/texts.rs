@@ -43,6 +43,17 @@ impl Violations {
         Ok(())
     }
 
+    /// Takes what was parsed. None: it was not, and what is wrong with it was added.
+    ///
+    /// # Errors
+    /// As [`Violations::extend`].
+    pub fn take<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(error) => self.extend(Err(error)).map(|()| None),
+        }
+    }
+
     /// Checks a name for people.
     pub fn display_name(&mut self, field: impl Into<String>, text: &str) {
         self.text(field, text, DISPLAY_NAME_MAX);

@@ -17,7 +17,7 @@
 //! | [`accounts`] | service accounts with a role somewhere |
 //! | [`audit`] | the audit log behind the API, for whoever tampers with it |
 //! | [`secrets`] | keys that secrets are sealed with |
-//! | [`people`] | people who are invited and sign in |
+//! | [`people`], [`second_factor`] | people who are invited and sign in |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
 //! | [`viewer`] | follows the evaluations of a context |
@@ -46,6 +46,7 @@ pub mod process;
 pub mod project;
 pub mod relay;
 pub mod scripted_upstream;
+pub mod second_factor;
 pub mod secrets;
 pub mod server;
 pub mod viewer;

@@ -1,5 +1,7 @@
 //! Files with the keys that secrets are sealed with.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use burgee_server::keyring::{Key, Keyring, Purpose};
@@ -32,6 +34,8 @@ impl KeyFile {
     pub fn rewrite(&self, bytes: &[u8]) {
         let lines: Vec<String> = bytes.iter().map(|byte| key(*byte).encoded()).collect();
         std::fs::write(self.path(), lines.join("\n")).unwrap();
+        let ours_alone = Permissions::from_mode(0o600);
+        std::fs::set_permissions(self.path(), ours_alone).unwrap();
     }
 
     /// Where it is.

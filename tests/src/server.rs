@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::callers::Caller;
 use crate::postgres::TestDatabase;
 use crate::process::{Running, built};
+use crate::secrets::KeyFile;
 
 /// What the server prints when it takes calls.
 const READY: &str = "burgee-server listening on ";
@@ -70,6 +71,17 @@ impl TestServer {
         };
         let url = database.url().to_owned();
         Self::start_with(database, url, options).await
+    }
+
+    /// On a new database, sealing secrets with these keys.
+    pub async fn with_secret_keys(keys: &KeyFile) -> Self {
+        let database = Arc::new(TestDatabase::create().await);
+        let options = Options {
+            environment: vec![keys.variable()],
+            ..Options::default()
+        };
+        let url = database.url().to_owned();
+        Self::start_with(&database, url, options).await
     }
 
     /// On this database, by this way to it, with these options.

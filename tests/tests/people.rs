@@ -5,6 +5,7 @@ mod browsers;
 mod invitations;
 mod members;
 mod passwords;
+mod second_factor;
 mod signing_in;
 mod strangers;
 

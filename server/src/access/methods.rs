@@ -12,7 +12,7 @@ pub enum Rule {
     Known,
     /// Whoever has a key of the data plane: the hub checks it.
     DataPlane,
-    /// Whoever is signed in, about their own sessions and password.
+    /// Whoever is signed in, about their own sessions, password and second factor.
     Session,
     /// Whoever says in the request itself who they are: by a password, or by the secret of a
     /// link. No credential is looked at.
@@ -239,6 +239,22 @@ pub const METHODS: &[(&str, Rule)] = &[
     ("/burgee.admin.v1.AuthService/ListSessions", Rule::Session),
     ("/burgee.admin.v1.AuthService/RevokeSession", Rule::Session),
     (
+        "/burgee.admin.v1.AuthService/EnrollSecondFactor",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.AuthService/ConfirmSecondFactor",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.AuthService/DisableSecondFactor",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.AuthService/RegenerateRecoveryCodes",
+        Rule::Session,
+    ),
+    (
         "/burgee.admin.v1.ServiceAccountService/GetServiceAccount",
         Rule::Permission(P::ServiceAccountRead, Level::Organization),
     ),
@@ -385,6 +401,10 @@ pub const METHODS: &[(&str, Rule)] = &[
     (
         "/burgee.admin.v1.MemberService/RemoveGroupMembers",
         Rule::Permission(P::GroupManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.MemberService/ResetSecondFactor",
+        Rule::Permission(P::MemberManage, Level::Organization),
     ),
     (
         "/burgee.admin.v1.AuditService/ListAuditEntries",

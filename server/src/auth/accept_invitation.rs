@@ -4,7 +4,10 @@ use burgee_hub::credential::{self, Kind};
 use burgee_proto::admin::v1::{AcceptInvitationRequest, AcceptInvitationResponse};
 use uuid::Uuid;
 
+use super::password_again;
+use super::second_factor::demand;
 use super::signed_in;
+use super::told::Told;
 use crate::access::{Origin, vouch};
 use crate::app::App;
 use crate::change;
@@ -13,8 +16,9 @@ use crate::members::acceptance::{Acceptance, LINK_INVALID};
 use crate::members::email;
 use crate::members::invitation::{self, Row, Wanted};
 use crate::names::MemberName;
+use crate::passwords::Context;
 use crate::passwords::attempts::Attempt;
-use crate::passwords::{Context, PASSWORD_MAX};
+use crate::second_factor::Code;
 use crate::texts::Violations;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/AcceptInvitation";
@@ -25,26 +29,38 @@ const PASSWORD_WRONG: &str =
 /// Makes a member of whoever has the secret, and signs them in.
 ///
 /// # Errors
-/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::Exhausted`].
+/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::SecondFactorRequired`],
+/// [`Error::SecondFactorInvalid`], [`Error::Exhausted`].
 pub(super) async fn accept_invitation(
     app: &App,
     origin: &Origin,
     request: AcceptInvitationRequest,
 ) -> Result<AcceptInvitationResponse, Error> {
-    check(&request)?;
+    let code = check(&request)?;
     let invitation = find(app, &request.secret).await?;
     let email = email_of(&invitation, &request.email)?;
-    let known = sqlx::query_scalar!("select password_hash from people where email = $1", email)
-        .fetch_optional(&app.pools.authentication)
-        .await?;
+    let known = sqlx::query!(
+        "select id, password_hash from people where email = $1",
+        email
+    )
+    .fetch_optional(&app.pools.authentication)
+    .await?;
+    let uid = Uuid::new_v4();
+    let mut second_factor = false;
     let password_hash = match known {
-        Some(hash) => {
-            prove(app, (&email, hash), request.password, origin).await?;
+        Some(known) => {
+            prove(app, (&email, known.password_hash), request.password, origin).await?;
+            let told = Told {
+                organization: invitation.organization,
+                member: MemberName { uid },
+                method: METHOD,
+                origin,
+            };
+            second_factor = demand(app, known.id, code.as_ref(), told).await?;
             String::new()
         }
         None => hash_new(app, &email, &request).await?,
     };
-    let uid = Uuid::new_v4();
     let acceptance = Acceptance {
         invitation: invitation.name().to_string(),
         email,
@@ -57,7 +73,7 @@ pub(super) async fn accept_invitation(
     let accepted = change::perform(app, authorized, acceptance).await?;
     let member = accepted.member.unwrap_or_default();
     let MemberName { uid } = MemberName::parse("member", &member.name)?;
-    let signed = signed_in::sign_in(app, METHOD, uid, origin).await?;
+    let signed = signed_in::sign_in(app, METHOD, (uid, second_factor), origin).await?;
     Ok(AcceptInvitationResponse {
         session: Some(signed.session),
         member: Some(signed.member),
@@ -65,14 +81,17 @@ pub(super) async fn accept_invitation(
     })
 }
 
-fn check(request: &AcceptInvitationRequest) -> Result<(), Error> {
+/// The code, of a request that is sound.
+fn check(request: &AcceptInvitationRequest) -> Result<Option<Code>, Error> {
     let mut violations = Violations::default();
     let link = credential::parse(&request.secret) == Ok(Kind::Link);
     violations.require(link, "secret", "give the secret of the link, all of it");
     violations.display_name("display_name", &request.display_name);
-    let good = (1..=PASSWORD_MAX).contains(&request.password.len());
-    violations.require(good, "password", format!("1 to {PASSWORD_MAX} bytes"));
-    violations.finish()
+    password_again::check(&mut violations, &request.password);
+    let code = Code::given("second_factor_code", &request.second_factor_code);
+    let code = violations.take(code)?;
+    violations.finish()?;
+    Ok(code.flatten())
 }
 
 async fn find(app: &App, secret: &str) -> Result<Row, Error> {

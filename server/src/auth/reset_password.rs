@@ -4,7 +4,8 @@ use burgee_hub::credential::{self, Kind};
 use burgee_proto::admin::v1::{ResetPasswordRequest, ResetPasswordResponse};
 use uuid::Uuid;
 
-use super::new_password::{Told, set};
+use super::new_password::set;
+use super::told::Told;
 use crate::access::Origin;
 use crate::app::App;
 use crate::error::Error;

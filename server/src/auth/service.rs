@@ -3,7 +3,10 @@
 use burgee_proto::admin::v1::auth_service_server::AuthService;
 use burgee_proto::admin::v1::{
     AcceptInvitationRequest, AcceptInvitationResponse, ChangePasswordRequest,
-    ChangePasswordResponse, ListSessionsRequest, ListSessionsResponse, ResetPasswordRequest,
+    ChangePasswordResponse, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse,
+    DisableSecondFactorRequest, DisableSecondFactorResponse, EnrollSecondFactorRequest,
+    EnrollSecondFactorResponse, ListSessionsRequest, ListSessionsResponse,
+    RegenerateRecoveryCodesRequest, RegenerateRecoveryCodesResponse, ResetPasswordRequest,
     ResetPasswordResponse, RevokeSessionRequest, RevokeSessionResponse, ScopePermissions,
     SignInRequest, SignInResponse, SignOutRequest, SignOutResponse, SwitchOrganizationRequest,
     SwitchOrganizationResponse, WhoAmIRequest, WhoAmIResponse,
@@ -14,13 +17,15 @@ use uuid::Uuid;
 
 use super::cookie::{Cookie, Jar};
 use super::{
-    accept_invitation, change_password, own_sessions, reset_password, sign_in, switch_organization,
+    accept_invitation, change_password, enroll_second_factor, own_second_factor, own_sessions,
+    reset_password, sign_in, switch_organization,
 };
 use crate::access::{Authorized, Origin, authorize};
 use crate::app::App;
 use crate::error::Error;
 use crate::members::{Binding, find_subject, held, member};
 use crate::names::SubjectName;
+use crate::second_factor;
 
 /// AuthService, for everything shared.
 pub struct Service {
@@ -94,6 +99,47 @@ impl AuthService for Service {
         Ok(cookie.set_on(Response::new(response)))
     }
 
+    async fn enroll_second_factor(
+        &self,
+        request: Request<EnrollSecondFactorRequest>,
+    ) -> Result<Response<EnrollSecondFactorResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = enroll_second_factor::enroll(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn confirm_second_factor(
+        &self,
+        request: Request<ConfirmSecondFactorRequest>,
+    ) -> Result<Response<ConfirmSecondFactorResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = enroll_second_factor::confirm(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn disable_second_factor(
+        &self,
+        request: Request<DisableSecondFactorRequest>,
+    ) -> Result<Response<DisableSecondFactorResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let request = request.into_inner();
+        let response = own_second_factor::disable(&self.app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn regenerate_recovery_codes(
+        &self,
+        request: Request<RegenerateRecoveryCodesRequest>,
+    ) -> Result<Response<RegenerateRecoveryCodesResponse>, Status> {
+        let authorized = authorize(&request)?;
+        let (request, app) = (request.into_inner(), &self.app);
+        let response =
+            own_second_factor::regenerate_recovery_codes(app, &authorized, request).await?;
+        Ok(Response::new(response))
+    }
+
     async fn sign_out(
         &self,
         request: Request<SignOutRequest>,
@@ -152,10 +198,12 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
         }
         _ => None,
     };
-    let organizations = match principal.session {
-        Some(session) => organizations_of(&mut connection, session.person).await?,
-        None => Vec::new(),
-    };
+    let (mut organizations, mut recovery_codes_left) = (Vec::new(), 0);
+    if let Some(session) = principal.session {
+        organizations = organizations_of(&mut connection, session.person).await?;
+        let left = second_factor::recovery_codes_left(&mut *connection, session.person).await?;
+        recovery_codes_left = i32::try_from(left).unwrap_or(i32::MAX);
+    }
     let given = principal.grants.given().into_iter();
     let permissions = given.map(|(scope, permissions)| ScopePermissions {
         scope,
@@ -168,6 +216,7 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
         permissions: permissions.collect(),
         member,
         organizations,
+        recovery_codes_left,
     })
 }
 

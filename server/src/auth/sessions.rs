@@ -13,7 +13,7 @@ pub(super) async fn look_up(
     hash: &[u8; 32],
 ) -> Result<Option<Principal>, Error> {
     let found = sqlx::query!(
-        "select s.id as session, m.id as member, m.person_id, m.organization_id
+        "select s.id as session, s.second_factor, m.id as member, m.person_id, m.organization_id
          from sessions s
          join members m on m.id = s.member_id
          join organizations o on o.id = m.organization_id
@@ -36,6 +36,7 @@ pub(super) async fn look_up(
         session: Some(Session {
             id: found.session,
             person: found.person_id,
+            second_factor: found.second_factor,
         }),
         grants,
     }))

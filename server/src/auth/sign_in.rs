@@ -4,15 +4,17 @@ use burgee_proto::admin::v1::{SignInRequest, SignInResponse};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::password_again;
+use super::second_factor::demand;
 use super::signed_in::{self, Signed};
+use super::told::Told;
 use crate::access::Origin;
 use crate::app::App;
-use crate::audit::append::{Event, append};
 use crate::error::Error;
 use crate::members::email;
 use crate::names::{MemberName, check_slug};
-use crate::passwords::PASSWORD_MAX;
 use crate::passwords::attempts::Attempt;
+use crate::second_factor::Code;
 use crate::texts::Violations;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/SignIn";
@@ -21,6 +23,7 @@ const REFUSED: &str = "the e-mail address and the password open no organization 
 
 /// A person, and what they are in the organization that they ask for.
 struct Found {
+    person: Uuid,
     password_hash: String,
     member: Option<Membership>,
 }
@@ -34,28 +37,33 @@ struct Membership {
 /// Signs in.
 ///
 /// # Errors
-/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::Exhausted`].
+/// [`Error::Invalid`], [`Error::ProofInvalid`], [`Error::SecondFactorRequired`],
+/// [`Error::SecondFactorInvalid`], [`Error::Exhausted`].
 pub(super) async fn sign_in(
     app: &App,
     origin: &Origin,
     request: SignInRequest,
 ) -> Result<SignInResponse, Error> {
-    let email = checked(&request)?;
+    let (email, code) = checked(&request)?;
     let turn = app.passwords.turn().await?;
     let attempt = Attempt::begin(&app.pools.write, &email, origin.address).await?;
     let found = find(app, &email, &request.organization).await?;
-    let (hash, member) = found.map(|it| (it.password_hash, it.member)).unzip();
-    let member = member.flatten();
+    let hash = found.as_ref().map(|it| it.password_hash.clone());
     let right = turn.verify(request.password, hash).await?;
-    match &member {
-        Some(member) if right && !member.deactivated => {
+    let member = found.map(|it| (it.person, it.member));
+    match member {
+        Some((person, Some(member))) if right && !member.deactivated => {
             attempt.succeeded().await?;
-            let signed = signed_in::sign_in(app, METHOD, member.id, origin).await?;
-            Ok(response(signed))
+            let told = member.told(origin);
+            let second_factor = demand(app, person, code.as_ref(), told).await?;
+            let who = (member.id, second_factor);
+            Ok(response(
+                signed_in::sign_in(app, METHOD, who, origin).await?,
+            ))
         }
-        _ => {
+        other => {
             attempt.failed().await?;
-            if let Some(member) = member {
+            if let Some((_, Some(member))) = other {
                 tell(app.clone(), member, origin.clone());
             }
             Err(Error::ProofInvalid {
@@ -73,11 +81,10 @@ fn response(signed: Signed) -> SignInResponse {
     }
 }
 
-/// The e-mail address, of a request that is sound.
-fn checked(request: &SignInRequest) -> Result<String, Error> {
+/// The e-mail address and the code, of a request that is sound.
+fn checked(request: &SignInRequest) -> Result<(String, Option<Code>), Error> {
     let mut violations = Violations::default();
-    let good = (1..=PASSWORD_MAX).contains(&request.password.len());
-    violations.require(good, "password", format!("1 to {PASSWORD_MAX} bytes"));
+    password_again::check(&mut violations, &request.password);
     let email = email::parse("email", &request.email);
     violations.extend(
         email
@@ -88,15 +95,17 @@ fn checked(request: &SignInRequest) -> Result<String, Error> {
     if !request.organization.is_empty() {
         violations.extend(check_slug("organization", &request.organization))?;
     }
+    let code = Code::given("second_factor_code", &request.second_factor_code);
+    let code = violations.take(code)?;
     violations.finish()?;
-    email
+    Ok((email?, code.flatten()))
 }
 
 /// Finds a person, with what they are in the organization of that key, or in the one that they
 /// joined first of those that let them in.
 async fn find(app: &App, email: &str, organization: &str) -> Result<Option<Found>, Error> {
     let row = sqlx::query!(
-        r#"select p.password_hash, m.id as "member?", m.organization_id as "organization?",
+        r#"select p.id as person, p.password_hash, m.id as "member?", m.organization_id as "organization?",
                   m.deactivated as "deactivated?"
            from people p
            left join (members m join organizations o on o.id = m.organization_id)
@@ -111,6 +120,7 @@ async fn find(app: &App, email: &str, organization: &str) -> Result<Option<Found
     Ok(row.map(|row| {
         let known = row.member.zip(row.organization).zip(row.deactivated);
         Found {
+            person: row.person,
             password_hash: row.password_hash,
             member: known.map(|((id, organization), deactivated)| Membership {
                 id,
@@ -121,24 +131,26 @@ async fn find(app: &App, email: &str, organization: &str) -> Result<Option<Found
     }))
 }
 
+impl Membership {
+    fn told<'a>(&self, origin: &'a Origin) -> Told<'a> {
+        Told {
+            organization: self.organization,
+            member: MemberName { uid: self.id },
+            method: METHOD,
+            origin,
+        }
+    }
+}
+
 /// Tells the audit log that somebody could not sign in as a member. Nobody waits for it, or the
 /// time that the answer takes would tell members from strangers.
 fn tell(app: App, member: Membership, origin: Origin) {
     tokio::spawn(async move {
-        let name = MemberName { uid: member.id }.to_string();
-        let event = Event {
-            organization: member.organization,
-            actor: &name,
-            method: METHOD,
-            resource: &name,
-            part: "signIn",
-            detail: json!({}),
-            origin: &origin,
-            denied: true,
-        };
         let told = async {
             let mut connection = app.pools.write.acquire().await?;
-            append(&mut connection, event).await
+            let told = member.told(&origin);
+            told.tell_refused(&mut connection, "signIn", json!({}))
+                .await
         };
         if let Err(error) = told.await {
             tracing::warn!(?error, "the audit log was not told of a refused sign-in");

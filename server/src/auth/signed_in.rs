@@ -20,15 +20,15 @@ pub(super) struct Signed {
     pub(super) secret: Secret,
 }
 
-/// Signs a member in, who has proven who they are.
+/// Signs a member in, who has proven who they are, with a second factor or without.
 pub(super) async fn sign_in(
     app: &App,
     method: &str,
-    uid: Uuid,
+    (uid, second_factor): (Uuid, bool),
     origin: &Origin,
 ) -> Result<Signed, Error> {
     let mut transaction = app.begin().await?;
-    let (row, secret) = sessions::begin(&mut transaction, uid, origin).await?;
+    let (row, secret) = sessions::begin(&mut transaction, (uid, second_factor), origin).await?;
     let organization =
         sqlx::query_scalar!("select organization_id from members where id = $1", uid)
             .fetch_one(&mut *transaction)

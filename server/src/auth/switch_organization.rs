@@ -19,18 +19,24 @@ pub(super) async fn switch_organization(
 ) -> Result<SwitchOrganizationResponse, Error> {
     let session = authorized.session()?;
     check_slug("organization", &request.organization)?;
-    let member = sqlx::query_scalar!(
-        "select m.id from members m join organizations o on o.id = m.organization_id
+    // What they proved to begin their session, they have proven.
+    let found = sqlx::query!(
+        "select m.id, s.second_factor
+         from members m
+         join organizations o on o.id = m.organization_id
+         join sessions s on s.id = $3
          where m.person_id = $1 and o.key = $2 and not m.deactivated",
         session.person,
         request.organization,
+        session.id,
     )
     .fetch_optional(&app.pools.authentication)
     .await?;
     let name = format!("organizations/{}", request.organization);
-    let member = member.ok_or_else(|| Error::not_found(name))?;
+    let found = found.ok_or_else(|| Error::not_found(name))?;
     let method = authorized.method();
-    let signed = signed_in::sign_in(app, method, member, authorized.origin()).await?;
+    let who = (found.id, found.second_factor);
+    let signed = signed_in::sign_in(app, method, who, authorized.origin()).await?;
     Ok(SwitchOrganizationResponse {
         session: Some(signed.session),
         member: Some(signed.member),

@@ -80,6 +80,18 @@ impl From<Error> for Status {
                 description.to_owned(),
                 HashMap::new(),
             ),
+            Error::SecondFactorRequired => (
+                Code::Unauthenticated,
+                ErrorReason::SecondFactorRequired,
+                "give a code of your second factor too".to_owned(),
+                HashMap::new(),
+            ),
+            Error::SecondFactorInvalid => (
+                Code::Unauthenticated,
+                ErrorReason::SecondFactorInvalid,
+                "the code is wrong, or was used before; each is good once".to_owned(),
+                HashMap::new(),
+            ),
             Error::PermissionDenied { permission } => (
                 Code::PermissionDenied,
                 ErrorReason::PermissionDenied,

@@ -2,12 +2,11 @@
 
 use burgee_hub::credential::{self, Kind};
 use burgee_proto::admin::v1::{CreatePasswordResetRequest, CreatePasswordResetResponse};
-use burgee_proto::types::v1::ErrorReason;
 use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
 
-use super::{demand_cover_of, member};
+use super::{demand_cover_of, member, refuse_elsewhere};
 use crate::change::commit::AuditEntry;
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
@@ -18,6 +17,9 @@ use crate::stored::timestamp;
 
 /// How long the link can be used.
 const LIFETIME: Duration = Duration::hours(24);
+/// Whoever has the link could sign in wherever the person can.
+const ELSEWHERE: &str = "they belong to another organization too, which the password opens as \
+                         well; they must change it themselves";
 
 #[tonic::async_trait]
 impl Mutation for CreatePasswordResetRequest {
@@ -32,7 +34,7 @@ impl Mutation for CreatePasswordResetRequest {
         let organization = change.authorized.organization();
         let stored = member::find(change.connection(), organization, name).await?;
         demand_cover_of(change, &name.into()).await?;
-        refuse_elsewhere(change, name).await?;
+        refuse_elsewhere(change, name, ELSEWHERE).await?;
         let secret = credential::generate(Kind::Link, random::bytes()?);
         let hash = secret.hash();
         let (now, actor) = (change.now(), change.actor().to_owned());
@@ -71,24 +73,4 @@ impl Mutation for CreatePasswordResetRequest {
         response.secret.clear();
         response.secret_already_shown = true;
     }
-}
-
-/// Whoever has the link could sign in wherever the person can: nobody may open another
-/// organization by it.
-async fn refuse_elsewhere(change: &mut Change, name: MemberName) -> Result<(), Error> {
-    let elsewhere = sqlx::query_scalar!(
-        r#"select exists (
-               select from members m join members other on other.person_id = m.person_id
-               where m.id = $1 and other.organization_id <> m.organization_id) as "elsewhere!""#,
-        name.uid,
-    )
-    .fetch_one(change.connection())
-    .await?;
-    if elsewhere {
-        let description = "they belong to another organization too, which the password opens as \
-                           well; they must change it themselves";
-        let reason = ErrorReason::PersonElsewhere;
-        return Err(Error::precondition(reason, name, description));
-    }
-    Ok(())
 }

@@ -17,6 +17,7 @@ struct Row {
     email: String,
     display_name: String,
     deactivated: bool,
+    second_factor: bool,
     version: i64,
     changed_by: String,
     created_at: OffsetDateTime,
@@ -48,15 +49,18 @@ pub async fn list(
     let (after_time, after_id) = wanted.after.map(|place| (place.time, place.id)).unzip();
     let rows = sqlx::query_as!(
         Row,
-        "select m.id, p.email, m.display_name, m.deactivated, m.version, m.changed_by,
-                m.created_at, m.updated_at
-         from members m join people p on p.id = m.person_id
-         where m.organization_id = $1
-           and ($2::uuid is null or m.id = $2)
-           and ($3::timestamptz is null or (m.created_at, m.id) > ($3, $4))
-           and ($6::uuid is null or exists (
-                select from group_members i where i.group_id = $6 and i.member_id = m.id))
-         order by m.created_at, m.id limit $5",
+        r#"select m.id, p.email, m.display_name, m.deactivated,
+                  f.confirmed_at is not null as "second_factor!", m.version, m.changed_by,
+                  m.created_at, m.updated_at
+           from members m
+           join people p on p.id = m.person_id
+           left join second_factors f on f.person_id = m.person_id
+           where m.organization_id = $1
+             and ($2::uuid is null or m.id = $2)
+             and ($3::timestamptz is null or (m.created_at, m.id) > ($3, $4))
+             and ($6::uuid is null or exists (
+                  select from group_members i where i.group_id = $6 and i.member_id = m.id))
+           order by m.created_at, m.id limit $5"#,
         organization,
         wanted.id,
         after_time,
@@ -77,6 +81,7 @@ pub async fn list(
             email: row.email,
             display_name: row.display_name,
             deactivated: row.deactivated,
+            second_factor: row.second_factor,
             ..Member::default()
         },
     });

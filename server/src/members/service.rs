@@ -14,9 +14,9 @@ use burgee_proto::admin::v1::{
     ListMembersRequest, ListMembersResponse, ListPermissionsRequest, ListPermissionsResponse,
     ListRoleBindingsRequest, ListRoleBindingsResponse, ListRolesRequest, ListRolesResponse,
     ReactivateMemberRequest, ReactivateMemberResponse, RemoveGroupMembersRequest,
-    RemoveGroupMembersResponse, RevokeInvitationRequest, RevokeInvitationResponse,
-    UpdateGroupRequest, UpdateGroupResponse, UpdateMemberRequest, UpdateMemberResponse,
-    UpdateRoleRequest, UpdateRoleResponse,
+    RemoveGroupMembersResponse, ResetSecondFactorRequest, ResetSecondFactorResponse,
+    RevokeInvitationRequest, RevokeInvitationResponse, UpdateGroupRequest, UpdateGroupResponse,
+    UpdateMemberRequest, UpdateMemberResponse, UpdateRoleRequest, UpdateRoleResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -185,6 +185,13 @@ impl MemberService for Service {
         &self,
         request: Request<RevokeInvitationRequest>,
     ) -> Result<Response<RevokeInvitationResponse>, Status> {
+        change::run(&self.app, request).await
+    }
+
+    async fn reset_second_factor(
+        &self,
+        request: Request<ResetSecondFactorRequest>,
+    ) -> Result<Response<ResetSecondFactorResponse>, Status> {
         change::run(&self.app, request).await
     }
 

@@ -1,6 +1,6 @@
-//! How often a password may be tried: after some failures whoever tries an account, or tries
-//! from an address, waits twice as long each time. Kept in Postgres, so that all replicas count
-//! together.
+//! How often a password, or a code of a second factor, may be tried: after some failures whoever
+//! tries an account, or tries from an address, waits twice as long each time. Kept in Postgres, so
+//! that all replicas count together.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use burgee_runtime::addresses::site;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -18,11 +19,16 @@ const ADDRESS_FREE: i32 = 50;
 /// The longest wait. Longer ones would let anybody keep the owner of an account out.
 const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// The longest wait for another code. Only who knows the password makes the owner wait, who has
+/// recovery codes, which wait for nothing; and at 24 codes a day one in a million is not found.
+const CODE_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// One attempt, which counts as failed until it is told otherwise.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     pool: &'a PgPool,
-    account: String,
+    /// None: nobody could guess what is tried.
+    account: Option<String>,
     address: Option<String>,
 }
 
@@ -42,38 +48,63 @@ impl<'a> Attempt<'a> {
             check(pool, address).await?;
         }
         let account = account_subject(email);
-        while !count(pool, &account, ACCOUNT_FREE).await? {
-            // The wait may be over by now: then it is counted.
-            check(pool, &account).await?;
-        }
+        count_or_refuse(pool, &account, WAIT_MAX).await?;
         Ok(Self {
             pool,
-            account,
+            account: Some(account),
             address,
         })
     }
 
-    /// The password was right: the account's count begins anew.
+    /// Begins an attempt on the codes of a person's second factor, whose password was right. It
+    /// counts as [`Attempt::begin`] does, and apart from it: the password begins nothing anew.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] if it is too early for another.
+    pub async fn begin_code(
+        pool: &'a PgPool,
+        person: Uuid,
+        address: Option<IpAddr>,
+    ) -> Result<Self, Error> {
+        let account = format!("second factor {person}");
+        count_or_refuse(pool, &account, CODE_WAIT_MAX).await?;
+        Ok(Self {
+            pool,
+            account: Some(account),
+            address: address.map(address_subject),
+        })
+    }
+
+    /// An attempt on what nobody could guess. Only for the address it counts, if it fails.
+    #[must_use]
+    pub fn beyond_guessing(pool: &'a PgPool, address: Option<IpAddr>) -> Self {
+        Self {
+            pool,
+            account: None,
+            address: address.map(address_subject),
+        }
+    }
+
+    /// It was right: the account's count begins anew.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn succeeded(self) -> Result<(), Error> {
-        sqlx::query!(
-            "delete from password_attempts where subject = $1",
-            self.account
-        )
-        .execute(self.pool)
-        .await?;
+        if let Some(account) = self.account {
+            sqlx::query!("delete from password_attempts where subject = $1", account)
+                .execute(self.pool)
+                .await?;
+        }
         Ok(())
     }
 
-    /// The password was wrong: that counts for the address, too.
+    /// It was wrong: that counts for the address, too.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn failed(self) -> Result<(), Error> {
         if let Some(address) = &self.address {
-            count(self.pool, address, ADDRESS_FREE).await?;
+            count(self.pool, address, (ADDRESS_FREE, WAIT_MAX)).await?;
         }
         Ok(())
     }
@@ -93,8 +124,21 @@ fn address_subject(address: IpAddr) -> String {
     }
 }
 
+/// Counts an attempt on an account, unless it is too early.
+async fn count_or_refuse(pool: &PgPool, account: &str, wait_max: Duration) -> Result<(), Error> {
+    while !count(pool, account, (ACCOUNT_FREE, wait_max)).await? {
+        // The wait may be over by now: then it is counted.
+        check(pool, account).await?;
+    }
+    Ok(())
+}
+
 /// Counts an attempt. False: it is too early.
-async fn count(pool: &PgPool, subject: &str, free: i32) -> Result<bool, Error> {
+async fn count(
+    pool: &PgPool,
+    subject: &str,
+    (free, wait_max): (i32, Duration),
+) -> Result<bool, Error> {
     let counted = sqlx::query!(
         "insert into password_attempts as a (subject, failures, failed_at, next_at)
          values ($1, 1, clock_timestamp(), clock_timestamp())
@@ -107,7 +151,7 @@ async fn count(pool: &PgPool, subject: &str, free: i32) -> Result<bool, Error> {
          where a.next_at <= clock_timestamp()",
         subject,
         free,
-        WAIT_MAX.as_secs_f64(),
+        wait_max.as_secs_f64(),
     )
     .execute(pool)
     .await?;
@@ -129,7 +173,7 @@ async fn check(pool: &PgPool, subject: &str) -> Result<(), Error> {
     let retry_after = Duration::try_from_secs_f64(wait).unwrap_or(WAIT_MAX);
     Err(Error::Exhausted {
         description: format!(
-            "too many wrong passwords; try again in {} s",
+            "too many failed attempts; try again in {} s",
             retry_after.as_secs() + 1
         ),
         retry_after,
