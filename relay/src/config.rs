@@ -1,5 +1,7 @@
 //! What an operator sets: flags, or environment variables of the same names.
 
+mod callers;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use burgee_hub::credential::{self, Kind};
 use burgee_runtime::addresses::{ForwardedHeader, Network, TrustedProxies};
 use burgee_runtime::browsers::{AllowedOrigin, AllowedOrigins};
 use clap::Parser;
+
+pub use self::callers::Callers;
 
 /// Serves Burgee's data plane locally: follows the environments of a relay key
 /// from a server or another relay, keeps them on disk, and hands them to SDKs.
@@ -74,6 +78,10 @@ pub struct Arguments {
     #[arg(long, env = "BURGEE_RELAY_ALLOWED_ORIGINS", value_delimiter = ',')]
     allowed_origins: Vec<AllowedOrigin>,
 
+    /// How much everybody may ask.
+    #[command(flatten)]
+    callers: Callers,
+
     /// Seconds over which streams are told to leave when the relay is stopped.
     #[arg(long, env = "BURGEE_RELAY_DRAIN_SECONDS", default_value_t = 5)]
     drain_seconds: u64,
@@ -105,6 +113,8 @@ pub struct Options {
     pub trusted_proxies: TrustedProxies,
     /// Of which origins pages may call.
     pub allowed_origins: AllowedOrigins,
+    /// How much everybody may ask.
+    pub callers: Callers,
     /// How long saying goodbye takes.
     pub drain_window: Duration,
 }
@@ -174,6 +184,7 @@ impl Arguments {
             tls,
             trusted_proxies: TrustedProxies::new(self.trusted_proxies, self.forwarded_header),
             allowed_origins: self.allowed_origins.into(),
+            callers: self.callers,
             drain_window: Duration::from_secs(self.drain_seconds),
         })
     }

@@ -87,7 +87,7 @@ impl Forwarding {
     async fn pass(&self, method: &'static str, request: Request) -> Result<Response, Status> {
         let (head, body) = request.into_parts();
         let metadata = MetadataMap::from_headers(head.headers.clone());
-        self.hub.check_test_key(&metadata).await?;
+        self.hub.check_test_key(&metadata, &head.extensions).await?;
         let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
         let body = body
             .map_err(|_| Status::out_of_range("the request is too long, or broke off"))?

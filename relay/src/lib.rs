@@ -121,7 +121,7 @@ impl Relay {
         let config = HubConfig {
             // What the key opens is held, whether somebody asks for it or not.
             environment_idle: None,
-            ..HubConfig::default()
+            ..self.options.callers.hub()
         };
         let hub = Hub::new(config);
         hub.attach(holdings.clone());

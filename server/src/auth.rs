@@ -4,7 +4,8 @@
 //! caller has, and puts a [`Caller`] into the request's extensions, from which alone
 //! [`crate::access::authorize`] makes a proof. Data-plane methods pass: the hub
 //! checks their keys. A method without a row in [`crate::access::METHODS`] does
-//! not reach a handler. What a known caller is refused goes to the audit log.
+//! not reach a handler. What a known caller is refused goes to the audit log. Who calls
+//! too often, or guesses, is told so before anything is looked up for them.
 
 mod accept_invitation;
 mod browser;
@@ -29,12 +30,14 @@ mod tokens;
 mod told;
 mod uses;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use burgee_hub::credential::{self, Kind, TEST_KEY_METHODS};
+use burgee_runtime::ClientAddress;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tonic::{Code, Status};
@@ -55,7 +58,8 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match recognise(&tokens, request.uri().path(), request.headers()).await {
+    let site = ClientAddress::site_of(request.extensions());
+    match recognise(&tokens, request.uri().path(), request.headers(), site).await {
         Ok(Recognised::Known(credential, principal, method, rule)) => {
             let caller = Caller {
                 principal,
@@ -115,19 +119,36 @@ enum Recognised {
     Known(Credential, Arc<Principal>, &'static str, Rule),
 }
 
-async fn recognise(tokens: &Tokens, path: &str, headers: &HeaderMap) -> Result<Recognised, Status> {
+async fn recognise(
+    tokens: &Tokens,
+    path: &str,
+    headers: &HeaderMap,
+    site: Option<IpAddr>,
+) -> Result<Recognised, Status> {
     let Some((method, rule)) = access::rule(path) else {
         return Err(Status::unimplemented(format!("there is no method {path}")));
     };
     match rule {
         Rule::Public | Rule::DataPlane => Ok(Recognised::NotOurs),
-        Rule::Unproven => Ok(Recognised::Unproven),
+        Rule::Unproven => {
+            tokens.stranger(site)?;
+            Ok(Recognised::Unproven)
+        }
         Rule::Known | Rule::Session | Rule::Permission(..) => {
-            let credential = presented(headers)?;
-            if credential.0 == Kind::Test && !TEST_KEY_METHODS.contains(&method) {
-                return Err(Error::CredentialInvalid.into());
-            }
-            let principal = tokens.principal(credential).await?;
+            let credential = match presented(headers) {
+                Ok((Kind::Test, _)) if !TEST_KEY_METHODS.contains(&method) => {
+                    Err(Error::CredentialInvalid)
+                }
+                presented => presented,
+            };
+            let credential = match credential {
+                Ok(credential) => credential,
+                Err(error) => {
+                    tokens.stranger(site)?;
+                    return Err(error.into());
+                }
+            };
+            let principal = tokens.principal(credential, site).await?;
             if rule == Rule::Session && principal.session.is_none() {
                 return Err(Error::CredentialInvalid.into());
             }

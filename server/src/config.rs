@@ -1,5 +1,6 @@
 //! What an operator may say: options, each with an environment variable.
 
+mod callers;
 mod edge;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::audit::keys::KeyOptions;
 use crate::audit::verify::Anchor;
 use crate::sealing::options::SecretKeyOptions;
+pub use callers::Callers;
 pub use edge::Edge;
 
 /// Burgee's control plane.

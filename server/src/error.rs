@@ -8,6 +8,7 @@ mod status;
 
 use std::time::Duration;
 
+use burgee_hub::limits::Exceeded;
 use burgee_proto::types::v1::ErrorReason;
 
 pub use status::reason_name;
@@ -108,6 +109,8 @@ pub enum Error {
         /// When it is worth repeating.
         retry_after: Duration,
     },
+    /// The caller calls too often.
+    TooOften(Exceeded),
     /// Nothing was changed; later it may work.
     Unavailable {
         /// What is away.
@@ -198,6 +201,12 @@ impl Error {
             ),
             other => other,
         }
+    }
+}
+
+impl From<Exceeded> for Error {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::TooOften(exceeded)
     }
 }
 

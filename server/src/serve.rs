@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::Extensions;
-use burgee_hub::{CloseConnection, Hub, HubConfig};
+use burgee_hub::{CloseConnection, Hub};
 use burgee_runtime::tls::Tls;
 use burgee_runtime::{Connection, Limits, Listening, shutdown};
 use tokio_util::sync::CancellationToken;
@@ -96,12 +96,13 @@ impl Server {
     /// [`Failure::Reflection`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         let address = self.url();
-        let hub = Hub::new(HubConfig::default());
+        let config = self.edge.callers.hub();
+        let tokens = Tokens::new(&self.app, config.limits.clone());
+        let hub = Hub::new(config);
         let feed = ChangeFeed::new(self.app.clone(), hub.clone());
         hub.attach(Arc::new(feed.clone()));
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, ServingStatus::Serving).await;
-        let tokens = Tokens::new(&self.app);
         let uses = tokens.uses();
         let denials = Denials::default();
         let origins = self.edge.origins();

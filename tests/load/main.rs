@@ -25,7 +25,7 @@ mod rate;
 use std::sync::Arc;
 
 use burgee_tests::postgres::{Cluster, TestDatabase};
-use burgee_tests::server::TestServer;
+use burgee_tests::server::{TestServer, WITHOUT_RATE_LIMITS};
 use clap::{Parser, Subcommand};
 
 /// Measures Burgee on this machine.
@@ -79,5 +79,6 @@ async fn main() {
 /// A server on a database of its own, so that no measurement sees another's
 /// rows.
 async fn server(cluster: &Cluster) -> TestServer {
-    TestServer::on(&Arc::new(TestDatabase::create_on(cluster).await)).await
+    let database = Arc::new(TestDatabase::create_on(cluster).await);
+    TestServer::on_with(&database, WITHOUT_RATE_LIMITS).await
 }

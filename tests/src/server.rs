@@ -25,6 +25,16 @@ pub struct TestServer {
     admin: Caller,
 }
 
+/// For whoever calls more often than any caller should.
+pub const WITHOUT_RATE_LIMITS: &[(&str, &str)] = &[
+    ("BURGEE_CREDENTIAL_RATE", "off"),
+    ("BURGEE_ACCOUNT_RATE", "off"),
+    ("BURGEE_ADDRESS_RATE", "off"),
+    ("BURGEE_SERVER_KEY_RATE", "off"),
+    ("BURGEE_CLIENT_KEY_RATE", "off"),
+    ("BURGEE_CLIENT_ADDRESS_RATE", "off"),
+];
+
 /// How a server is started, beside the usual way.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -42,14 +52,18 @@ impl TestServer {
 
     /// On a new database, with these environment variables.
     pub async fn with(environment: &[(&str, &str)]) -> Self {
-        let database = Arc::new(TestDatabase::create().await);
+        Self::on_with(&Arc::new(TestDatabase::create().await), environment).await
+    }
+
+    /// On this database, with these environment variables.
+    pub async fn on_with(database: &Arc<TestDatabase>, environment: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let options = Options {
             environment: environment.iter().map(own).collect(),
             ..Options::default()
         };
         let url = database.url().to_owned();
-        Self::start_with(&database, url, options).await
+        Self::start_with(database, url, options).await
     }
 
     /// On this database, perhaps beside others.

@@ -4,3 +4,4 @@
 mod addresses;
 mod headers;
 mod origins;
+mod rates;

@@ -1,11 +1,13 @@
 //! Who is calling, and what they may open.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use burgee_proto::types::v1::AccessKeyKind;
 use http::header::{AUTHORIZATION, ORIGIN};
+use tonic::Extensions;
 use tonic::metadata::MetadataMap;
 
 use crate::core::Core;
@@ -17,6 +19,8 @@ use crate::refused::Refused;
 pub(crate) struct Caller {
     /// The key's hash.
     pub(crate) hash: KeyHash,
+    /// From where, if that is known.
+    pub(crate) site: Option<IpAddr>,
     key: Arc<Key>,
 }
 
@@ -129,25 +133,47 @@ impl Core {
     /// # Errors
     ///
     /// A missing, malformed, unknown, revoked or expired credential, one of the
-    /// control plane, or one that cannot be checked now.
-    pub(crate) async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Refused> {
-        let secret = bearer(metadata).ok_or(Refused::CredentialMissing)?;
-        match credential::parse(secret).map_err(|_| Refused::CredentialMissing)? {
-            Kind::Server | Kind::Client | Kind::Relay | Kind::Test => {}
-            // Whether it is anybody's is not known here.
-            Kind::ServiceAccount | Kind::Personal | Kind::Session | Kind::Link => {
+    /// control plane, or one that cannot be checked now; a caller who calls too often.
+    pub(crate) async fn authenticate(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+    ) -> Result<Caller, Refused> {
+        let site = (self.config.caller_site)(extensions);
+        let limits = &self.config.limits;
+        let hash = match presented(metadata) {
+            Ok(hash) => hash,
+            Err(refused) => {
+                limits.stranger(site)?;
+                return Err(refused);
+            }
+        };
+        let key = match self.keys.get(&hash) {
+            Some(key) if key.has_ended(SystemTime::now()) => {
+                limits.stranger(site)?;
                 return Err(Refused::CredentialInvalid);
             }
-        }
-        let hash = credential::hash(secret);
-        let key = match self.keys.get(&hash) {
             Some(key) => key,
-            None => self.look_up(&hash).await?,
+            None => self.look_up_for(site, &hash).await?,
         };
-        if key.has_ended(SystemTime::now()) {
-            return Err(Refused::CredentialInvalid);
+        limits.key_call(key.kind(), &hash, site)?;
+        Ok(Caller { hash, site, key })
+    }
+
+    /// A key that may be a guess.
+    async fn look_up_for(&self, site: Option<IpAddr>, hash: &KeyHash) -> Result<Arc<Key>, Refused> {
+        let attempt = self.config.limits.attempt(site, hash)?;
+        let found = self.look_up(hash).await;
+        let found = found.and_then(|key| match key.has_ended(SystemTime::now()) {
+            true => Err(Refused::CredentialInvalid),
+            false => Ok(key),
+        });
+        match &found {
+            Ok(_) => attempt.good(),
+            Err(Refused::CredentialInvalid) => attempt.bad(),
+            Err(_) => attempt.undecided(),
         }
-        Ok(Caller { hash, key })
+        found
     }
 
     /// A key that no loaded environment vouches for.
@@ -215,6 +241,18 @@ impl Core {
                 && key.standing(uid, self.loaded(uid).is_some(), now) == Standing::Open
         };
         Scope::Open(key.environments().into_iter().filter(opens).collect())
+    }
+}
+
+/// The hash of a key that a call shows.
+fn presented(metadata: &MetadataMap) -> Result<KeyHash, Refused> {
+    let secret = bearer(metadata).ok_or(Refused::CredentialMissing)?;
+    match credential::parse(secret).map_err(|_| Refused::CredentialMissing)? {
+        Kind::Server | Kind::Client | Kind::Relay | Kind::Test => Ok(credential::hash(secret)),
+        // Whether it is anybody's is not known here.
+        Kind::ServiceAccount | Kind::Personal | Kind::Session | Kind::Link => {
+            Err(Refused::CredentialInvalid)
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! What an operator may set.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use tonic::Extensions;
+
+use crate::limits::Limits;
 
 /// Limits and times of a hub. The defaults are those of the design; all others
 /// are constants beside their use.
@@ -24,8 +29,19 @@ pub struct HubConfig {
     /// A call that wants a position waits so long if it names no deadline.
     /// Default: 5 seconds.
     pub position_wait_default: Duration,
+    /// Streams that may be open here. Default: 50,000. Client keys, which are
+    /// public, are given four fifths of them, so that services always find a place.
+    pub streams_max: usize,
     /// Streams that one key may have open here. Default: 20,000.
     pub streams_per_key_max: usize,
+    /// Streams that all client keys together may have open from one address.
+    /// Default: 1,000.
+    pub client_streams_per_address_max: usize,
+    /// Who has called how often. Clones count together, wherever else they count.
+    pub limits: Limits,
+    /// From where a request comes, as its extensions say it: an address that stands
+    /// for all that one party has. Default: that is not known, and not counted.
+    pub caller_site: fn(&Extensions) -> Option<IpAddr>,
 }
 
 impl Default for HubConfig {
@@ -37,7 +53,11 @@ impl Default for HubConfig {
             bookmark_interval: Duration::from_secs(15),
             behind_max: Duration::from_secs(30),
             position_wait_default: Duration::from_secs(5),
+            streams_max: 50_000,
             streams_per_key_max: 20_000,
+            client_streams_per_address_max: 1_000,
+            limits: Limits::default(),
+            caller_site: |_| None,
         }
     }
 }

@@ -112,7 +112,7 @@ impl Follower {
             }
             () = sleep_until(self.pace.wake_at().min(look_again_at)) => {}
         }
-        match self.core.scope(&self.handle.key).await {
+        match self.core.scope(&self.handle.holder.key).await {
             Scope::Open(environments) => self.send_change(environments),
             Scope::Ended => self.say_goodbye(GoodbyeReason::KeyRevoked),
             Scope::Unknown => {}

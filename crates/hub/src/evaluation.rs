@@ -38,8 +38,12 @@ impl EvaluationApi {
         Self { core }
     }
 
-    async fn admit(&self, metadata: &MetadataMap) -> Result<Admitted, Refused> {
-        let caller = self.core.authenticate(metadata).await?;
+    async fn admit<T>(&self, request: &Request<T>) -> Result<Admitted, Refused> {
+        let metadata = request.metadata();
+        let caller = self
+            .core
+            .authenticate(metadata, request.extensions())
+            .await?;
         caller.may_evaluate(metadata)?;
         let environment = Core::named_environment(&caller, "")?;
         self.core.check_open(&caller, &environment)?;
@@ -78,7 +82,7 @@ impl EvaluationService for EvaluationApi {
     ) -> Result<Response<EvaluateResponse>, Status> {
         let message = std::mem::take(request.get_mut());
         let wanted = message.r#type();
-        let admitted = self.admit(request.metadata()).await?;
+        let admitted = self.admit(&request).await?;
         let compiled = self.compiled(&admitted, request.metadata(), message.min_position);
         let (state, ruleset) = compiled.await?;
         let viewer = admitted.viewer(message.context);
@@ -93,7 +97,7 @@ impl EvaluationService for EvaluationApi {
         mut request: Request<EvaluateAllRequest>,
     ) -> Result<Response<EvaluateAllResponse>, Status> {
         let message = std::mem::take(request.get_mut());
-        let admitted = self.admit(request.metadata()).await?;
+        let admitted = self.admit(&request).await?;
         let compiled = self.compiled(&admitted, request.metadata(), message.min_position);
         let (state, ruleset) = compiled.await?;
         let question = Question::new(admitted.viewer(message.context), message.flag_keys)?;
@@ -127,7 +131,7 @@ impl EvaluationService for EvaluationApi {
         let message = std::mem::take(request.get_mut());
         let core = &self.core;
         core.check_draining()?;
-        let admitted = self.admit(request.metadata()).await?;
+        let admitted = self.admit(&request).await?;
         let question = Question::new(admitted.viewer(message.context), message.flag_keys)?;
         let attached = core.enter(&admitted.caller, &admitted.environment).await?;
         let environment = attached.environment().clone();
@@ -147,7 +151,7 @@ impl EvaluationService for EvaluationApi {
     ) -> Result<Response<ExplainResponse>, Status> {
         let message = std::mem::take(request.get_mut());
         let wanted = message.r#type();
-        let admitted = self.admit(request.metadata()).await?;
+        let admitted = self.admit(&request).await?;
         admitted.caller.may_explain()?;
         let compiled = self.compiled(&admitted, request.metadata(), message.min_position);
         let (state, ruleset) = compiled.await?;

@@ -9,9 +9,9 @@ use burgee_proto::sync::v1::GoodbyeReason;
 use burgee_proto::sync::v1::encoded::sync_service_server::SyncServiceServer;
 use burgee_proto::types::v1::Position;
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
+use tonic::{Extensions, Status};
 
 use crate::config::HubConfig;
 use crate::core::Core;
@@ -69,6 +69,7 @@ impl From<Refused> for NotCompiled {
             | Refused::PermissionDenied(_)
             | Refused::InvalidField(..)
             | Refused::Draining
+            | Refused::TooOften(_)
             | Refused::Internal => Self::Internal,
         }
     }
@@ -160,8 +161,12 @@ impl Hub {
     ///
     /// The status to answer with: of a credential that is missing, unknown, ended or of another
     /// kind, or that cannot be checked now.
-    pub async fn check_test_key(&self, metadata: &MetadataMap) -> Result<(), Status> {
-        let caller = self.core.authenticate(metadata).await?;
+    pub async fn check_test_key(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+    ) -> Result<(), Status> {
+        let caller = self.core.authenticate(metadata, extensions).await?;
         caller.may_set_flags()?;
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! | what feeds it | [`source`] |
 //! | an environment, and its latest state | `environment`, `state`, `tombstones` |
 //! | messages as bytes, made once | `encoding` |
-//! | who may do what | [`credential`], `keys`, `lookups`, `authentication` |
+//! | who may do what, and how often | [`credential`], `keys`, `lookups`, `authentication`, [`limits`] |
 //! | what any stream does | `opening`, `follower`, `pace` |
 //! | SyncService | `sync`, `ruleset_stream`, `environments_stream` |
 //! | EvaluationService | `evaluation`, `results`, `evaluations_stream`, `changes`, `deadline` |
@@ -31,6 +31,7 @@ mod evaluations_stream;
 mod follower;
 mod hub;
 mod keys;
+pub mod limits;
 mod lookups;
 mod maintenance;
 mod opening;

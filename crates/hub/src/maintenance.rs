@@ -54,7 +54,7 @@ async fn sweep(core: &Core) {
         match judge(core, &stream) {
             Verdict::Good => {}
             Verdict::Ended(reason) => stream.end(reason),
-            Verdict::Unvouched => unvouched.entry(stream.key).or_default().push(stream),
+            Verdict::Unvouched => unvouched.entry(stream.holder.key).or_default().push(stream),
         }
     }
     let lookups = unvouched
@@ -80,7 +80,7 @@ fn judge(core: &Core, stream: &StreamHandle) -> Verdict {
     };
     let now = SystemTime::now();
     let was_vouched = stream.was_vouched.load(Ordering::Relaxed);
-    match core.keys.get(&stream.key) {
+    match core.keys.get(&stream.holder.key) {
         Some(key) => match key.standing(environment, true, now) {
             Standing::Open => {
                 stream.was_vouched.store(true, Ordering::Relaxed);

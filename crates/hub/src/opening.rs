@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use burgee_proto::types::v1::AccessKeyKind;
 use tonic::Extensions;
 
 use crate::authentication::Caller;
 use crate::core::Core;
 use crate::environment::Attached;
 use crate::refused::Refused;
-use crate::streams::{CloseConnection, Registration};
+use crate::streams::{CloseConnection, Holder, Registration, StreamLimits};
 
 impl Core {
     /// The environment of a caller, kept for as long as the answer is.
@@ -54,7 +55,7 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// Too many of this key's are open, or this process ends.
+    /// Too many are open already, or this process ends.
     pub(crate) fn register(
         &self,
         caller: &Caller,
@@ -62,8 +63,18 @@ impl Core {
         extensions: &Extensions,
     ) -> Result<Registration, Refused> {
         let close = extensions.get::<CloseConnection>().cloned();
-        let per_key_max = self.config.streams_per_key_max;
-        let registration = (self.streams).register(caller.hash, environment, close, per_key_max)?;
+        let config = &self.config;
+        let limits = StreamLimits {
+            all: config.streams_max,
+            per_key: config.streams_per_key_max,
+            of_clients_per_site: config.client_streams_per_address_max,
+        };
+        let holder = Holder {
+            key: caller.hash,
+            is_client: caller.kind() == AccessKeyKind::Client,
+            site: caller.site,
+        };
+        let registration = self.streams.register(holder, environment, close, &limits)?;
         // Again, now that a drain would find the stream.
         self.check_draining()?;
         Ok(registration)

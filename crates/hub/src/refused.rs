@@ -7,6 +7,8 @@ use burgee_proto::types::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::limits::Exceeded;
+
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "burgee";
 
@@ -39,13 +41,22 @@ pub(crate) enum Refused {
     Draining,
     /// A limit is reached.
     Exhausted(&'static str),
+    /// The caller calls too often.
+    TooOften(Exceeded),
     /// A fault of this program.
     Internal,
+}
+
+impl From<Exceeded> for Refused {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::TooOften(exceeded)
+    }
 }
 
 impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let (code, reason, message) = match &refused {
+            Refused::TooOften(exceeded) => return (*exceeded).into(),
             Refused::CredentialMissing => (
                 Code::Unauthenticated,
                 ErrorReason::CredentialMissing,

@@ -2,6 +2,8 @@
 //! takes nothing can be cut off.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +22,9 @@ use crate::refused::Refused;
 
 /// A stream that must end has so long to say goodbye.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
+/// One place of so many is kept from client keys, for services and relays.
+const KEPT_FROM_CLIENTS: usize = 5;
 
 /// Closes the connection that a request came over. The binary's accept loop
 /// puts one into the extensions of each request; a stream whose peer takes
@@ -41,12 +46,32 @@ struct Open {
     next_id: u64,
     streams: HashMap<u64, Arc<StreamHandle>>,
     by_key: HashMap<KeyHash, usize>,
+    of_clients: usize,
+    of_clients_by_site: HashMap<IpAddr, usize>,
+}
+
+/// Whom a stream is counted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) key: KeyHash,
+    /// The key is a client key, which is public.
+    pub(crate) is_client: bool,
+    /// From where it is used, if that is known.
+    pub(crate) site: Option<IpAddr>,
+}
+
+/// How many streams may be open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamLimits {
+    pub(crate) all: usize,
+    pub(crate) per_key: usize,
+    pub(crate) of_clients_per_site: usize,
 }
 
 /// What others may know of a stream, and do to it.
 pub(crate) struct StreamHandle {
     /// Who opened it.
-    pub(crate) key: KeyHash,
+    pub(crate) holder: Holder,
     /// What it follows. `None`: the set of environments.
     pub(crate) environment: Option<Arc<str>>,
     /// A loaded environment vouched for the key while the stream was open.
@@ -72,16 +97,16 @@ impl Streams {
     ///
     /// # Errors
     ///
-    /// [`Refused::Exhausted`] if its key has as many as it may.
+    /// [`Refused::Exhausted`] if there are as many as there may be.
     pub(crate) fn register(
         self: &Arc<Self>,
-        key: KeyHash,
+        holder: Holder,
         environment: Option<Arc<str>>,
         close: Option<CloseConnection>,
-        per_key_max: usize,
+        limits: &StreamLimits,
     ) -> Result<Registration, Refused> {
         let handle = Arc::new(StreamHandle {
-            key,
+            holder,
             environment,
             was_vouched: AtomicBool::new(false),
             opened_at: Instant::now(),
@@ -92,13 +117,8 @@ impl Streams {
             close,
         });
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_key = open.by_key.entry(key).or_default();
-        if *of_key >= per_key_max {
-            return Err(Refused::Exhausted(
-                "too many streams are open with this key",
-            ));
-        }
-        *of_key += 1;
+        open.check_room(&holder, limits)?;
+        open.count(&holder);
         let id = open.next_id;
         open.next_id += 1;
         open.streams.insert(id, handle.clone());
@@ -122,6 +142,69 @@ impl Streams {
     }
 }
 
+impl Open {
+    /// Whether one more may be opened.
+    fn check_room(&self, holder: &Holder, limits: &StreamLimits) -> Result<(), Refused> {
+        let of_key = self.by_key.get(&holder.key).copied().unwrap_or(0);
+        if of_key >= limits.per_key {
+            return Err(Refused::Exhausted(
+                "too many streams are open with this key",
+            ));
+        }
+        if self.streams.len() >= limits.all {
+            return Err(Refused::Exhausted("too many streams are open here"));
+        }
+        if !holder.is_client {
+            return Ok(());
+        }
+        let of_site = holder.site.and_then(|site| {
+            let of_site = self.of_clients_by_site.get(&site);
+            of_site.copied()
+        });
+        if of_site.unwrap_or(0) >= limits.of_clients_per_site {
+            return Err(Refused::Exhausted(
+                "too many streams are open with client keys from this address",
+            ));
+        }
+        if self.of_clients >= limits.all - limits.all / KEPT_FROM_CLIENTS {
+            return Err(Refused::Exhausted(
+                "too many streams are open with client keys",
+            ));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, holder: &Holder) {
+        *self.by_key.entry(holder.key).or_default() += 1;
+        if holder.is_client {
+            self.of_clients += 1;
+            if let Some(site) = holder.site {
+                *self.of_clients_by_site.entry(site).or_default() += 1;
+            }
+        }
+    }
+
+    fn discount(&mut self, holder: &Holder) {
+        less_one(&mut self.by_key, &holder.key);
+        if holder.is_client {
+            self.of_clients -= 1;
+            if let Some(site) = &holder.site {
+                less_one(&mut self.of_clients_by_site, site);
+            }
+        }
+    }
+}
+
+/// Forgets whoever has none left.
+fn less_one<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
 impl Registration {
     /// The stream's own handle.
     pub(crate) fn handle(&self) -> &Arc<StreamHandle> {
@@ -133,12 +216,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut open = (self.streams.open.lock()).unwrap_or_else(PoisonError::into_inner);
         open.streams.remove(&self.id);
-        if let Some(of_key) = open.by_key.get_mut(&self.handle.key) {
-            *of_key -= 1;
-            if *of_key == 0 {
-                open.by_key.remove(&self.handle.key);
-            }
-        }
+        open.discount(&self.handle.holder);
     }
 }
 
@@ -218,5 +296,54 @@ impl<S: Stream> Stream for Registered<S> {
         let handle = this.registration.handle();
         handle.polled_ms.store(handle.age_ms(), Ordering::Release);
         this.stream.poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: StreamLimits = StreamLimits {
+        all: 5,
+        per_key: 3,
+        of_clients_per_site: 2,
+    };
+
+    fn open(
+        streams: &Arc<Streams>,
+        key: u8,
+        client_from: Option<u8>,
+    ) -> Result<Registration, Refused> {
+        let holder = Holder {
+            key: [key; 32],
+            is_client: client_from.is_some(),
+            site: client_from.map(|last| IpAddr::from([192, 0, 2, last])),
+        };
+        streams.register(holder, None, None, &LIMITS)
+    }
+
+    #[tokio::test]
+    async fn a_key_has_so_many_streams_and_a_place_again_when_one_ends() {
+        let streams = Arc::default();
+        let mut held: Vec<_> = (0..3).map(|_| open(&streams, 1, None).unwrap()).collect();
+        assert!(open(&streams, 1, None).is_err());
+        let other = open(&streams, 2, None).unwrap();
+        held.pop();
+        held.push(open(&streams, 1, None).unwrap());
+        let last = open(&streams, 3, None).unwrap();
+        assert!(open(&streams, 4, None).is_err(), "all are taken");
+        drop((held, other, last));
+        let open = streams.open.lock().unwrap();
+        assert!(open.by_key.is_empty() && open.of_clients_by_site.is_empty());
+    }
+
+    #[tokio::test]
+    async fn client_keys_leave_places_to_others_of_their_kind_and_to_services() {
+        let streams = Arc::default();
+        let _first = [1, 2].map(|key| open(&streams, key, Some(1)).unwrap());
+        assert!(open(&streams, 3, Some(1)).is_err(), "of one address");
+        let _second = [1, 2].map(|key| open(&streams, key, Some(2)).unwrap());
+        assert!(open(&streams, 3, Some(3)).is_err(), "of all client keys");
+        assert!(open(&streams, 4, None).is_ok());
     }
 }

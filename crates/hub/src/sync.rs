@@ -45,7 +45,9 @@ impl SyncApi {
         let core = &self.core;
         let until = deadline(request.metadata(), core.config.position_wait_default);
         core.check_draining()?;
-        let caller = core.authenticate(request.metadata()).await?;
+        let caller = core
+            .authenticate(request.metadata(), request.extensions())
+            .await?;
         caller.may_sync()?;
         let uid = Core::named_environment(&caller, &query.environment)?;
         let attached = core.enter(&caller, &uid).await?;
@@ -67,7 +69,9 @@ impl SyncApi {
     ) -> Result<BoxStream<WatchEnvironmentsResponse>, Refused> {
         let core = &self.core;
         core.check_draining()?;
-        let caller = core.authenticate(request.metadata()).await?;
+        let caller = core
+            .authenticate(request.metadata(), request.extensions())
+            .await?;
         caller.may_follow_environments()?;
         let keys_changed = core.keys.subscribe();
         if !core.is_current() {

@@ -63,6 +63,12 @@ impl ClientAddress {
         proxied.or_else(|| extensions.get::<Connection>().map(Self::of_peer))
     }
 
+    /// The same, as far as one party controls it: see [`site`].
+    #[must_use]
+    pub fn site_of(extensions: &Extensions) -> Option<IpAddr> {
+        Self::of(extensions).map(|client| site(client.ip))
+    }
+
     /// The address of whoever is connected.
     #[must_use]
     pub fn of_peer(connection: &Connection) -> Self {

@@ -14,7 +14,7 @@ use burgee::{Client, Context, State};
 use burgee_evaluator::RulesetState;
 use burgee_hub::credential::{Kind, Secret, generate};
 use burgee_relay::Relay;
-use burgee_relay::config::{Options, TlsFiles, relay_key};
+use burgee_relay::config::{Callers, Options, TlsFiles, relay_key};
 use burgee_runtime::addresses::TrustedProxies;
 use burgee_runtime::browsers::AllowedOrigins;
 use prost::Message as _;
@@ -90,6 +90,7 @@ impl Running {
             tls,
             trusted_proxies: TrustedProxies::default(),
             allowed_origins: AllowedOrigins::Any,
+            callers: Callers::default(),
             drain_window: Duration::from_millis(100),
         };
         let relay = Relay::prepare(options).await.unwrap();

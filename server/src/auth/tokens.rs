@@ -1,9 +1,11 @@
 //! Credentials of the control plane: service accounts' tokens, sessions, and test keys.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use burgee_hub::credential::Kind;
+use burgee_hub::limits::Limits;
 use burgee_proto::types::v1::ErrorReason;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
@@ -28,29 +30,52 @@ pub struct Tokens {
     dev: bool,
     cache: Arc<Cache<Option<Arc<Principal>>>>,
     uses: Uses,
+    limits: Limits,
 }
 
 impl Tokens {
     /// Over the pool for authentication.
     #[must_use]
-    pub fn new(app: &App) -> Self {
+    pub fn new(app: &App, limits: Limits) -> Self {
         Self {
             pool: app.pools.authentication.clone(),
             dev: app.dev,
             cache: Arc::default(),
             uses: Uses::default(),
+            limits,
         }
     }
 
-    /// Whose credential this is, which is used by that.
+    /// Whose credential this is, which is used by that, from an address.
     ///
     /// # Errors
-    /// As [`Tokens::look_up`].
-    pub(super) async fn principal(&self, credential: Credential) -> Result<Arc<Principal>, Error> {
-        let principal = self.look_up(credential).await?;
+    /// As [`Tokens::look_up`]; [`Error::TooOften`].
+    pub(super) async fn principal(
+        &self,
+        credential: Credential,
+        site: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Error> {
         let (_, hash) = credential;
+        let attempt = self.limits.attempt(site, &hash)?;
+        let found = self.look_up(credential).await;
+        match &found {
+            Ok(_) => attempt.good(),
+            Err(Error::CredentialInvalid) => attempt.bad(),
+            Err(_) => attempt.undecided(),
+        }
+        let principal = found?;
+        let account = (principal.organization, &principal.actor);
+        self.limits.call(&hash, account)?;
         self.uses.note(hash);
         Ok(principal)
+    }
+
+    /// A call of somebody who shows no credential that could be good.
+    ///
+    /// # Errors
+    /// [`Error::TooOften`].
+    pub(super) fn stranger(&self, site: Option<IpAddr>) -> Result<(), Error> {
+        Ok(self.limits.stranger(site)?)
     }
 
     /// Whose credential of this kind has this hash.

@@ -4,6 +4,8 @@ use burgee_runtime::addresses::{ForwardedHeader, Network, TrustedProxies};
 use burgee_runtime::browsers::{AllowedOrigin, AllowedOrigins};
 use clap::Args;
 
+use super::callers::Callers;
+
 /// Who is believed, and who may ask.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Edge {
@@ -34,6 +36,9 @@ pub struct Edge {
     /// Pages of this machine may, too: for `dev`, which nobody else reaches.
     #[arg(skip)]
     pub allow_loopback_origins: bool,
+    /// How much everybody may ask.
+    #[command(flatten)]
+    pub callers: Callers,
 }
 
 impl Edge {

@@ -172,6 +172,7 @@ impl From<Error> for Status {
                 let reason = ErrorReason::ResourceExhausted;
                 (Code::ResourceExhausted, reason, description, HashMap::new())
             }
+            Error::TooOften(exceeded) => return exceeded.into(),
             Error::Unavailable { reason, cause } => {
                 tracing::warn!(reason = reason_name(reason), cause, "unavailable");
                 details.set_retry_info(Some(RETRY_AFTER));

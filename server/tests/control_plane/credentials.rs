@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use burgee_hub::credential;
+use burgee_hub::limits::Limits;
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_server::access::{Caller, vouch};
 use burgee_server::app::App;
@@ -29,7 +30,7 @@ async fn call(app: &App, method: &str, token: &str) -> String {
         tonic::Status::ok("").into_http::<axum::body::Body>()
     };
     let router = Router::new().fallback(handler).layer(from_fn_with_state(
-        (Tokens::new(app), Denials::default()),
+        (Tokens::new(app, Limits::default()), Denials::default()),
         auth::authenticate,
     ));
     let request = Request::post(method).header("authorization", format!("Bearer {token}"));
