@@ -11,7 +11,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::names::SubjectName;
+use crate::names::{SubjectName, TokenName};
 
 pub use grants::{Grants, Place};
 pub use methods::{Level, METHODS, Rule, rule};
@@ -30,8 +30,21 @@ pub struct Principal {
     pub subject: Option<SubjectName>,
     /// The session, if it is a person who is signed in.
     pub session: Option<Session>,
+    /// The token, if it is one that was shown.
+    pub token: Option<ShownToken>,
     /// What it may do, and where.
     pub grants: Grants,
+}
+
+/// A token that a call was made with.
+#[derive(Debug, Clone)]
+pub struct ShownToken {
+    /// Its name.
+    pub name: TokenName,
+    /// What people call it.
+    pub display_name: String,
+    /// It may be used for less than its owner may do.
+    pub narrowed: bool,
 }
 
 /// A person who is signed in.
@@ -218,6 +231,7 @@ pub fn vouch(organization: Uuid, actor: &str, method: &'static str) -> Authorize
                 actor: actor.to_owned(),
                 subject: None,
                 session: None,
+                token: None,
                 grants: Grants::everything(),
             }),
             method,

@@ -22,6 +22,7 @@ pub mod service;
 pub mod verify;
 
 use burgee_proto::admin::v1::{AuditEntry, AuditFilter};
+use serde_json::{Map, Value};
 use sqlx::PgPool;
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
@@ -31,12 +32,26 @@ use crate::app::App;
 use crate::descriptors::Descriptors;
 use crate::environments;
 use crate::error::Error;
-use crate::names::EnvironmentName;
+use crate::names::{EnvironmentName, TokenName};
 use crate::stored::{time_of, timestamp};
 use crate::texts::Violations;
 
 /// The longest actor, resource, method or request id that is asked for, in bytes.
 const TEXT_MAX: usize = 512;
+
+/// What an entry says besides, of what is done or tried with a token: the token, too.
+#[must_use]
+pub fn with_token(detail: Option<Value>, token: Option<&TokenName>) -> Option<Value> {
+    let Some(token) = token else {
+        return detail;
+    };
+    let mut detail = match detail {
+        Some(Value::Object(detail)) => detail,
+        _ => Map::new(),
+    };
+    detail.insert("token".to_owned(), token.to_string().into());
+    Some(Value::Object(detail))
+}
 
 /// A row of the log.
 #[derive(Debug)]

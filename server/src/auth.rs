@@ -167,7 +167,7 @@ fn presented(headers: &HeaderMap) -> Result<Credential, Error> {
         .map(|(_, token)| token.trim())
         .ok_or(Error::CredentialMissing)?;
     match credential::parse(token) {
-        Ok(kind @ (Kind::ServiceAccount | Kind::Session | Kind::Test)) => {
+        Ok(kind @ (Kind::ServiceAccount | Kind::Personal | Kind::Session | Kind::Test)) => {
             Ok((kind, credential::hash(token)))
         }
         Ok(_) => Err(Error::CredentialInvalid),
@@ -185,7 +185,12 @@ mod tests {
 
     #[test]
     fn a_well_formed_credential_is_hashed_whole() {
-        for kind in [Kind::ServiceAccount, Kind::Session, Kind::Test] {
+        for kind in [
+            Kind::ServiceAccount,
+            Kind::Personal,
+            Kind::Session,
+            Kind::Test,
+        ] {
             let secret = credential::generate(kind, [7; 32]);
             for scheme in ["Bearer", "bearer"] {
                 let headers = with(&format!("{scheme} {}", secret.expose()));
@@ -212,13 +217,7 @@ mod tests {
 
     #[test]
     fn a_credential_for_something_else_is_invalid_here() {
-        for kind in [
-            Kind::Server,
-            Kind::Client,
-            Kind::Relay,
-            Kind::Personal,
-            Kind::Link,
-        ] {
+        for kind in [Kind::Server, Kind::Client, Kind::Relay, Kind::Link] {
             let secret = credential::generate(kind, [7; 32]);
             let headers = with(&format!("Bearer {}", secret.expose()));
             assert!(

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::names::{self, ApiKeyName};
 use crate::random;
 use crate::texts::Violations;
+use crate::tokens::make::secret_prefix;
 
 /// Every step from an empty database to what this program needs. A database
 /// that is ahead is fine: during an upgrade two versions run side by side.
@@ -276,14 +277,12 @@ pub async fn create_admin_token(
     organization: Uuid,
     dev: bool,
 ) -> Result<Secret, Error> {
-    /// How much of a secret is kept to recognise it by, in bytes.
-    const SECRET_PREFIX: usize = 16;
     let secret = credential::generate(Kind::ServiceAccount, random::bytes()?);
-    let prefix: String = secret.expose().chars().take(SECRET_PREFIX).collect();
+    let prefix = secret_prefix(&secret);
     let hash = secret.hash();
     sqlx::query!(
         "with token as (
-             insert into service_account_tokens (id, service_account_id, hash, secret_prefix, dev)
+             insert into tokens (id, service_account_id, hash, secret_prefix, dev)
              select gen_random_uuid(), id, $3, $4, $5
              from service_accounts where organization_id = $1 and key = $2
              returning secret_prefix

@@ -15,6 +15,7 @@ use burgee_proto::admin::v1::environment_service_server::EnvironmentServiceServe
 use burgee_proto::admin::v1::flag_service_server::FlagServiceServer;
 use burgee_proto::admin::v1::member_service_server::MemberServiceServer;
 use burgee_proto::admin::v1::organization_service_server::OrganizationServiceServer;
+use burgee_proto::admin::v1::personal_token_service_server::PersonalTokenServiceServer;
 use burgee_proto::admin::v1::project_service_server::ProjectServiceServer;
 use burgee_proto::admin::v1::segment_service_server::SegmentServiceServer;
 use burgee_proto::admin::v1::service_account_service_server::ServiceAccountServiceServer;
@@ -29,8 +30,8 @@ use crate::audit::denials::Denials;
 use crate::auth::{self, Tokens};
 use crate::failure::Failure;
 use crate::{
-    api_keys, audit, environments, flags, http, members, organizations, projects, segments,
-    service_accounts,
+    api_keys, audit, environments, flags, http, members, organizations, personal_tokens, projects,
+    segments, service_accounts,
 };
 
 /// The largest request, in bytes.
@@ -47,6 +48,7 @@ pub const SERVICES: &[&str] = &[
     "burgee.admin.v1.AuthService",
     "burgee.admin.v1.MemberService",
     "burgee.admin.v1.ServiceAccountService",
+    "burgee.admin.v1.PersonalTokenService",
     "burgee.admin.v1.AuditService",
     "burgee.sync.v1.SyncService",
     "burgee.evaluation.v1.EvaluationService",
@@ -97,6 +99,7 @@ fn administered(app: &App, hub: &Hub) -> Routes {
         .add_service(limited!(AuthServiceServer, auth))
         .add_service(limited!(MemberServiceServer, members))
         .add_service(limited!(ServiceAccountServiceServer, service_accounts))
+        .add_service(limited!(PersonalTokenServiceServer, personal_tokens))
         .add_service(limited!(AuditServiceServer, audit))
 }
 

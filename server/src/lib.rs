@@ -9,6 +9,7 @@
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
 //! | [`organizations`], [`members`], [`groups`], [`service_accounts`] | companies, people, groups, machines' accounts, and who may do what |
 //! | [`passwords`], [`second_factor`], [`sessions`] | how people are known |
+//! | [`tokens`], [`personal_tokens`] | how scripts are known, for an account or for a person |
 //! | [`audit`] | who did what |
 //! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
@@ -42,6 +43,7 @@ pub mod names;
 pub mod organizations;
 pub mod page;
 pub mod passwords;
+pub mod personal_tokens;
 pub mod private_postgres;
 pub mod projects;
 pub mod random;
@@ -55,3 +57,4 @@ pub mod sessions;
 mod soundness;
 pub mod stored;
 pub mod texts;
+pub mod tokens;

@@ -40,10 +40,15 @@ use crate::change::Change;
 use crate::error::Error;
 use crate::names::{MemberName, RoleName, SubjectName};
 use crate::stored::{Row, Stored, timestamp};
+use crate::texts::Violations;
 
 pub use binding::{Binding, BindingPlace, Wanted, bindings, grants, grants_of, held};
+pub use give_role::find_place;
 pub use owners::keep_an_owner;
 pub use subject::{Subject, find_subject};
+
+/// What is wrong with the name of a permission.
+const PERMISSION_UNKNOWN: &str = "there is no such permission; ListPermissions names them";
 
 /// What a role allows: one that every organization has, or else the permissions of one that
 /// this organization made. What a newer server stored and this one does not know allows
@@ -57,6 +62,23 @@ pub fn allowed_by(role: &str, permissions: Option<&[String]>) -> Permissions {
             names.filter_map(|name| Permission::parse(name)).collect()
         }
     }
+}
+
+/// The permissions that a request names.
+pub fn parse_permissions(
+    violations: &mut Violations,
+    field: &str,
+    names: &[String],
+) -> Permissions {
+    for (at, name) in names.iter().enumerate() {
+        violations.require(
+            Permission::parse(name).is_some(),
+            format!("{field}[{at}]"),
+            PERMISSION_UNKNOWN,
+        );
+    }
+    let named = names.iter();
+    named.filter_map(|name| Permission::parse(name)).collect()
 }
 
 /// A role that every organization has, as answers show it.

@@ -9,7 +9,6 @@ pub mod list_service_accounts;
 pub mod revoke_token;
 pub mod rotate_token;
 pub mod service;
-pub mod tokens;
 pub mod update_service_account;
 
 use burgee_proto::admin::v1::ServiceAccount;

@@ -2,7 +2,7 @@
 
 use burgee_hub::credential::{Kind, generate};
 use burgee_proto::types::v1::AccessKeyKind;
-use burgee_server::access::{BuiltIn, Level, Permission, Rule};
+use burgee_server::access::{BuiltIn, Level, Permission, Permissions, Rule};
 use tonic::{Code, Status};
 
 use crate::requests::Method;
@@ -63,6 +63,8 @@ enum May {
     Role(BuiltIn, Place),
     /// A person who is signed in, with a role that they hold in the organization.
     Session(BuiltIn),
+    /// A personal token that is good for this, of somebody who may do more.
+    Token(Permissions, Place),
     Key(AccessKeyKind),
 }
 
@@ -118,6 +120,22 @@ impl Caller {
         }
     }
 
+    pub(crate) fn with_token(
+        what: &str,
+        permissions: &[&str],
+        place: Place,
+        token: String,
+    ) -> Self {
+        let permissions = permissions.iter();
+        let permissions = permissions.map(|name| Permission::parse(name).unwrap());
+        Self {
+            what: what.to_owned(),
+            credential: token,
+            leaving: None,
+            may: May::Token(permissions.collect(), place),
+        }
+    }
+
     /// What they show to call a method.
     pub(crate) fn credential(&self, method: &Method) -> &str {
         match &self.leaving {
@@ -142,7 +160,9 @@ impl Caller {
             (_, Rule::Unproven) => return Expected::Unproven,
             (May::Session(_), Rule::Session) => true,
             (May::Key(kind), Rule::DataPlane) => opens(*kind, &method.name),
-            (May::Role(..) | May::Session(_), Rule::Known) | (_, Rule::Public) => true,
+            (May::Role(..) | May::Session(_) | May::Token(..), Rule::Known) | (_, Rule::Public) => {
+                true
+            }
             (May::Role(role, place), Rule::Permission(permission, level)) => {
                 let held = role.permissions().contains(permission);
                 held && reaches(*place, permission, level, method)
@@ -154,10 +174,13 @@ impl Caller {
             (May::Key(AccessKeyKind::Test), Rule::Permission(..)) if sets_flags(&method.name) => {
                 true
             }
-            // Not a credential of this plane at all.
+            (May::Token(scopes, place), Rule::Permission(permission, level)) => {
+                scopes.contains(permission) && reaches(*place, permission, level, method)
+            }
+            // Not a credential of this plane at all, or not a session.
             (May::Key(_), Rule::Permission(..) | Rule::Known | Rule::Session)
-            | (May::Role(..), Rule::Session)
-            | (May::Role(..) | May::Session(_), Rule::DataPlane) => {
+            | (May::Role(..) | May::Token(..), Rule::Session)
+            | (May::Role(..) | May::Session(_) | May::Token(..), Rule::DataPlane) => {
                 return Expected::Unauthenticated;
             }
         };
@@ -232,6 +255,7 @@ pub(crate) fn strangers(world: &World) -> Vec<(&'static str, Option<String>)> {
             Some("burgee_srv_tooshort".to_owned()),
         ),
         ("an unknown token", unknown(Kind::ServiceAccount)),
+        ("an unknown personal token", unknown(Kind::Personal)),
         ("an unknown session", unknown(Kind::Session)),
         ("an unknown server key", unknown(Kind::Server)),
         ("an unknown test key", unknown(Kind::Test)),

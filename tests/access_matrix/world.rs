@@ -2,11 +2,12 @@
 
 use burgee_proto::admin::v1::{
     CreateRoleRequest, CreateServiceAccountTokenRequest, ListServiceAccountTokensRequest,
-    ListSessionsRequest, RevokeSessionRequest, Role, Segment,
+    ListSessionsRequest, RevokePersonalTokenRequest, RevokeSessionRequest, Role, Segment,
 };
 use burgee_proto::types::v1::AccessKeyKind;
+use burgee_server::access::{BuiltIn, Permission};
 use burgee_tests::builders::boolean_flag;
-use burgee_tests::people::PASSWORD;
+use burgee_tests::people::{PASSWORD, personal_token};
 use burgee_tests::process::{built, run};
 use burgee_tests::project::api_key;
 use burgee_tests::server::TestServer;
@@ -23,6 +24,7 @@ struct Uids {
     api_key: String,
     binding: String,
     token: String,
+    personal_token: String,
     member: String,
     invitation: String,
     session: String,
@@ -45,6 +47,7 @@ impl World {
                 api_key: uid(),
                 binding: uid(),
                 token: uid(),
+                personal_token: uid(),
                 member: uid(),
                 invitation: uid(),
                 session: uid(),
@@ -131,11 +134,15 @@ impl World {
         let staying = nobody.sign_in(EMAIL, PASSWORD).await.unwrap().secret;
         let leaving = nobody.sign_in(EMAIL, PASSWORD).await.unwrap().secret;
         callers.push(Caller::with_session("viewer", staying, leaving));
+        let request = personal_token(&["flag.read"], "");
+        let (_, token_of_person) = person.own_token(request).await.unwrap();
+        callers.extend(tokens_of_an_admin(owner).await);
         Self {
             uids: Uids {
                 api_key: api_key.uid,
                 binding: binding.uid,
                 token: token.uid,
+                personal_token: token_of_person.uid,
                 member: member.uid,
                 invitation: invited.invitation.unwrap().uid,
                 session: session.uid,
@@ -156,12 +163,14 @@ impl World {
             "apiKeys/{uid}" => &self.uids.api_key,
             "roleBindings/{uid}" => &self.uids.binding,
             "serviceAccounts/{service account}/tokens/{uid}" => &self.uids.token,
+            "members/{uid}/tokens/{uid}" => &self.uids.personal_token,
             "members/{uid}" => &self.uids.member,
             "invitations/{uid}" => &self.uids.invitation,
             "sessions/{uid}" => &self.uids.session,
             _ => "",
         };
         let name = pattern
+            .replace("members/{uid}", &format!("members/{}", self.uids.member))
             .replace("{organization}", "default")
             .replace("{project}", "shop")
             .replace("{environment}", "production")
@@ -174,6 +183,60 @@ impl World {
         assert!(!name.contains(['{', '}']), "what is {pattern}?");
         name
     }
+}
+
+/// Whoever calls with a token of a person who is an admin: one that is good for all that an admin
+/// may do, and one for less, in one project.
+async fn tokens_of_an_admin(owner: &burgee_tests::callers::Caller) -> Vec<Caller> {
+    let (admin, _) = owner.person("boss@example.com", "admin", "").await;
+    let all = every_permission(BuiltIn::Admin);
+    let few = [
+        "flag.read",
+        "flag.update",
+        "flagConfig.update",
+        "member.read",
+    ];
+    let [everywhere, in_shop, ..] = PLACES;
+    let mut callers = Vec::new();
+    for (what, permissions, place) in [
+        (
+            "a personal token for all of an admin's",
+            &all[..],
+            everywhere,
+        ),
+        ("a personal token for flags of a project", &few[..], in_shop),
+    ] {
+        let request = personal_token(permissions, place.scope);
+        let mut tokens = admin.personal_tokens();
+        let made = tokens.create_personal_token(request).await.unwrap();
+        let secret = made.into_inner().secret;
+        callers.push(Caller::with_token(what, permissions, place, secret));
+    }
+    callers
+}
+
+fn every_permission(role: BuiltIn) -> Vec<&'static str> {
+    role.permissions().iter().map(Permission::name).collect()
+}
+
+/// Tokens of a person that opened something once.
+async fn ended_tokens(person: &burgee_tests::callers::Caller) -> [String; 2] {
+    let all = every_permission(BuiltIn::Owner);
+    let mut tokens = person.personal_tokens();
+    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    let mut request = personal_token(&all, "");
+    request.personal_token.as_mut().unwrap().expire_time = Some(soon.into());
+    let made = tokens.create_personal_token(request).await.unwrap();
+    let expired = made.into_inner().secret;
+    let request = personal_token(&all, "");
+    let made = tokens.create_personal_token(request).await.unwrap();
+    let revoked = made.into_inner();
+    let request = RevokePersonalTokenRequest {
+        name: revoked.personal_token.unwrap().name,
+        ..RevokePersonalTokenRequest::default()
+    };
+    tokens.revoke_personal_token(request).await.unwrap();
+    [expired, revoked.secret]
 }
 
 /// Tokens and a session that opened something once.
@@ -220,7 +283,10 @@ async fn ended(server: &TestServer) -> Vec<(&'static str, String)> {
         name: signed_in.session.unwrap().name,
     };
     person.auth().revoke_session(request).await.unwrap();
+    let [expired_personal, revoked_personal] = ended_tokens(&person).await;
     let ended = vec![
+        ("an expired personal token", expired_personal),
+        ("a revoked personal token", revoked_personal),
         ("an expired token", expired),
         ("a revoked token", made.secret),
         ("a revoked session", signed_in.secret),
@@ -257,9 +323,10 @@ pub(crate) fn bytes(status: &Status, world: &World) -> Vec<u8> {
     let details = String::from_utf8_lossy(status.details()).into_owned();
     let mut said = format!("{:?} {} {details}", status.code(), status.message());
     let uids = &world.uids;
-    let resources = [&uids.api_key, &uids.binding, &uids.token];
+    let tokens = [&uids.token, &uids.personal_token];
+    let resources = [&uids.api_key, &uids.binding];
     let people = [&uids.member, &uids.invitation, &uids.session];
-    for uid in resources.into_iter().chain(people) {
+    for uid in resources.into_iter().chain(tokens).chain(people) {
         said = said.replace(uid, "uid");
     }
     said.into_bytes()

@@ -9,6 +9,7 @@ use burgee_proto::admin::v1::environment_service_client::EnvironmentServiceClien
 use burgee_proto::admin::v1::flag_service_client::FlagServiceClient;
 use burgee_proto::admin::v1::member_service_client::MemberServiceClient;
 use burgee_proto::admin::v1::organization_service_client::OrganizationServiceClient;
+use burgee_proto::admin::v1::personal_token_service_client::PersonalTokenServiceClient;
 use burgee_proto::admin::v1::project_service_client::ProjectServiceClient;
 use burgee_proto::admin::v1::segment_service_client::SegmentServiceClient;
 use burgee_proto::admin::v1::service_account_service_client::ServiceAccountServiceClient;
@@ -184,6 +185,12 @@ impl Caller {
     #[must_use]
     pub fn service_accounts(&self) -> ServiceAccountServiceClient<Authenticated> {
         ServiceAccountServiceClient::new(self.service.clone())
+    }
+
+    /// Personal tokens.
+    #[must_use]
+    pub fn personal_tokens(&self) -> PersonalTokenServiceClient<Authenticated> {
+        PersonalTokenServiceClient::new(self.service.clone())
     }
 
     /// The audit log.

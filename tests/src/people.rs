@@ -1,8 +1,9 @@
 //! People, as they are invited and sign in.
 
 use burgee_proto::admin::v1::{
-    AcceptInvitationRequest, AcceptInvitationResponse, Invitation, InviteMemberRequest,
-    InviteMemberResponse, Member, SignInRequest, SignInResponse,
+    AcceptInvitationRequest, AcceptInvitationResponse, CreatePersonalTokenRequest, Invitation,
+    InviteMemberRequest, InviteMemberResponse, Member, PersonalToken, SignInRequest,
+    SignInResponse, TokenScopes,
 };
 use tonic::Status;
 
@@ -36,7 +37,38 @@ pub fn acceptance(secret: &str) -> AcceptInvitationRequest {
     }
 }
 
+/// A request for a personal token that is good for this.
+#[must_use]
+pub fn personal_token(permissions: &[&str], scope: &str) -> CreatePersonalTokenRequest {
+    CreatePersonalTokenRequest {
+        personal_token: Some(PersonalToken {
+            display_name: "a script".to_owned(),
+            scopes: Some(TokenScopes {
+                permissions: permissions.iter().map(|it| (*it).to_owned()).collect(),
+                scope: scope.to_owned(),
+            }),
+            ..PersonalToken::default()
+        }),
+        ..CreatePersonalTokenRequest::default()
+    }
+}
+
 impl Caller {
+    /// Makes a token of one's own; gives whoever calls with it.
+    ///
+    /// # Errors
+    ///
+    /// What the call was refused with.
+    pub async fn own_token(
+        &self,
+        request: CreatePersonalTokenRequest,
+    ) -> Result<(Self, PersonalToken), Status> {
+        let mut tokens = self.personal_tokens();
+        let made = tokens.create_personal_token(request).await?.into_inner();
+        let caller = Self::new(self.address(), &made.secret);
+        Ok((caller, made.personal_token.unwrap()))
+    }
+
     /// Invites somebody.
     ///
     /// # Errors

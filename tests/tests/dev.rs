@@ -202,7 +202,7 @@ async fn what_a_development_server_gave_out_is_refused_by_serve() {
     let token = server.database().admin_token().await;
 
     // As `dev` marks what it makes.
-    for table in ["api_keys", "service_account_tokens"] {
+    for table in ["api_keys", "tokens"] {
         let mark = sqlx::AssertSqlSafe(format!("update {table} set dev = true"));
         sqlx::query(mark)
             .execute(server.database().pool())

@@ -24,6 +24,7 @@ mod idempotency;
 mod lies;
 mod organizations;
 mod people;
+mod personal_tokens;
 mod protocols;
 mod relay_keys;
 mod relays;

@@ -289,7 +289,7 @@ async fn another_organization(server: &TestServer) -> Caller {
     .await
     .unwrap();
     sqlx::query(
-        "insert into service_account_tokens (id, service_account_id, hash, secret_prefix, dev)
+        "insert into tokens (id, service_account_id, hash, secret_prefix, dev)
          values ($1, $2, $3, '', false)",
     )
     .bind(Uuid::new_v4())

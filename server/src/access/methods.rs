@@ -12,7 +12,8 @@ pub enum Rule {
     Known,
     /// Whoever has a key of the data plane: the hub checks it.
     DataPlane,
-    /// Whoever is signed in, about their own sessions, password and second factor.
+    /// Whoever is signed in, about their own sessions, tokens, password and second factor. No token
+    /// will do.
     Session,
     /// Whoever says in the request itself who they are: by a password, or by the secret of a
     /// link. No credential is looked at.
@@ -289,6 +290,30 @@ pub const METHODS: &[(&str, Rule)] = &[
     (
         "/burgee.admin.v1.ServiceAccountService/RevokeServiceAccountToken",
         Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.PersonalTokenService/ListPersonalTokens",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.PersonalTokenService/CreatePersonalToken",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.PersonalTokenService/RotatePersonalToken",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.PersonalTokenService/RevokePersonalToken",
+        Rule::Session,
+    ),
+    (
+        "/burgee.admin.v1.PersonalTokenService/ListMemberTokens",
+        Rule::Permission(P::MemberManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.PersonalTokenService/RevokeMemberToken",
+        Rule::Permission(P::MemberManage, Level::Organization),
     ),
     (
         "/burgee.admin.v1.MemberService/ListPermissions",

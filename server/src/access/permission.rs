@@ -92,7 +92,8 @@ permissions! {
     ServiceAccountManage = "serviceAccount.manage",
     /// See members and invitations, without secrets.
     MemberRead = "member.read",
-    /// Invite people, change what they are called, keep them out, let them in again, delete them.
+    /// Invite people, change what they are called, keep them out, let them in again, delete them,
+    /// and end their tokens.
     MemberManage = "member.manage",
     /// See groups and who is in them.
     GroupRead = "group.read",
@@ -151,6 +152,18 @@ impl Permissions {
     #[must_use]
     pub fn union(self, others: Self) -> Self {
         Self(self.0 | others.0)
+    }
+
+    /// Those that are also among the others.
+    #[must_use]
+    pub fn within(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// Those that are not among the others.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
     }
 
     /// Each of them, in the order in which they are published.

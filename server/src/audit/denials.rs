@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::access::{Caller, Origin};
+use crate::audit::with_token;
 use crate::error::Error;
+use crate::names::TokenName;
 
 /// How often it is looked what is due.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -42,6 +44,7 @@ struct Attempt {
     organization: Uuid,
     actor: String,
     method: &'static str,
+    token: Option<TokenName>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,6 +71,7 @@ impl Denials {
             organization: caller.principal.organization,
             actor: caller.principal.actor.clone(),
             method: caller.method,
+            token: caller.principal.token.as_ref().map(|it| it.name.clone()),
         };
         let mut held = self.held();
         if held.attempts.len() >= ATTEMPTS_MAX && !held.attempts.contains_key(&attempt) {
@@ -159,7 +163,11 @@ async fn write(pool: &PgPool, due: &[(Attempt, Count)]) -> Result<(), Error> {
     }
     let attempts = || due.iter().map(|(attempt, _)| attempt);
     let counts = || due.iter().map(|(_, count)| count);
-    let details = counts().map(|count| json!({"permissions": count.permissions}).to_string());
+    let details = due.iter().map(|(attempt, count)| {
+        let detail = json!({"permissions": count.permissions});
+        with_token(Some(detail), attempt.token.as_ref()).map(|detail| detail.to_string())
+    });
+    let details: Vec<String> = details.map(Option::unwrap_or_default).collect();
     sqlx::query!(
         "insert into audit_entries (organization_id, actor, method, request_id, resource, part,
                                     reason, detail, address, user_agent, denied)
@@ -173,7 +181,7 @@ async fn write(pool: &PgPool, due: &[(Attempt, Count)]) -> Result<(), Error> {
         &attempts()
             .map(|it| it.method.to_owned())
             .collect::<Vec<_>>(),
-        &details.collect::<Vec<_>>(),
+        &details,
         &counts()
             .map(|it| it.origin.address_text())
             .collect::<Vec<_>>(),
@@ -199,6 +207,7 @@ mod tests {
                 actor: actor.to_owned(),
                 subject: None,
                 session: None,
+                token: None,
                 grants: Grants::default(),
             }),
             method: "/m",

@@ -204,6 +204,7 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
         let left = second_factor::recovery_codes_left(&mut *connection, session.person).await?;
         recovery_codes_left = i32::try_from(left).unwrap_or(i32::MAX);
     }
+    let token = principal.token.as_ref();
     let given = principal.grants.given().into_iter();
     let permissions = given.map(|(scope, permissions)| ScopePermissions {
         scope,
@@ -217,6 +218,8 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
         member,
         organizations,
         recovery_codes_left,
+        token: token.map(|it| it.name.to_string()).unwrap_or_default(),
+        token_display_name: token.map(|it| it.display_name.clone()).unwrap_or_default(),
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn look_up(
             person: found.person_id,
             second_factor: found.second_factor,
         }),
+        token: None,
         grants,
     }))
 }

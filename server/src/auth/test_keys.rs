@@ -38,6 +38,7 @@ pub(super) async fn find(
         actor: ApiKeyName { uid: key.id }.to_string(),
         subject: None,
         session: None,
+        token: None,
         grants: Grants::of_test_key(&key.project, &key.environment),
     }))
 }

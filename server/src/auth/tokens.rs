@@ -1,4 +1,5 @@
-//! Credentials of the control plane: service accounts' tokens, sessions, and test keys.
+//! Credentials of the control plane: tokens of service accounts and people, sessions, and test
+//! keys.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use super::Credential;
 use super::cache::Cache;
 use super::uses::Uses;
 use super::{sessions, test_keys};
-use crate::access::Principal;
+use crate::access::{Principal, ShownToken};
 use crate::app::App;
 use crate::error::Error;
 use crate::members::grants_of;
-use crate::names::ServiceAccountName;
+use crate::names::TokenName;
+use crate::tokens::{Scopes, owner_of};
 
 /// How long a look-up may take.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -122,33 +124,54 @@ impl Tokens {
         connection: &mut PgConnection,
         hash: &[u8; 32],
     ) -> Result<Option<Principal>, Error> {
-        let account = sqlx::query!(
-            "select a.organization_id, a.id, a.key
-             from service_account_tokens t
-             join service_accounts a on a.id = t.service_account_id
-             where t.hash = $1
-               and not a.disabled
-               and t.revoked_at is null
-               and (t.expires_at is null or t.expires_at > clock_timestamp())
-               and (not t.dev or $2)",
+        let found = sqlx::query!(
+            r#"select t.id, t.display_name, t.permissions, t.project_id, t.environment_id,
+                      p.key as "project?", e.key as "environment?",
+                      a.key as "account?", t.member_id,
+                      coalesce(a.id, m.id) as "owner!",
+                      coalesce(a.organization_id, m.organization_id) as "organization!"
+               from tokens t
+               left join service_accounts a on a.id = t.service_account_id and not a.disabled
+               left join members m on m.id = t.member_id and not m.deactivated
+               left join environments e on e.id = t.environment_id
+               left join projects p on p.id = coalesce(t.project_id, e.project_id)
+               where t.hash = $1
+                 and (a.id is not null or m.id is not null)
+                 and t.revoked_at is null
+                 and (t.expires_at is null or t.expires_at > clock_timestamp())
+                 and (not t.dev or $2)"#,
             hash.as_slice(),
             self.dev,
         )
         .fetch_optional(&mut *connection)
         .await?;
-        let Some(account) = account else {
+        let Some(found) = found else {
             return Ok(None);
         };
-        let grants = grants_of(connection, account.id).await?;
-        let name = ServiceAccountName {
-            account: account.key,
+        let held = grants_of(connection, found.owner).await?;
+        let scopes = found.permissions.map(|permissions| {
+            let place = (found.project, found.environment).into();
+            let ids = (found.project_id, found.environment_id);
+            Scopes::read(&permissions, place, ids)
+        });
+        let name = TokenName {
+            owner: owner_of(found.account, found.member_id),
+            uid: found.id,
         };
         Ok(Some(Principal {
-            organization: account.organization_id,
-            actor: name.to_string(),
-            subject: Some(name.into()),
+            organization: found.organization,
+            actor: name.owner.to_string(),
+            subject: Some(name.owner.clone()),
             session: None,
-            grants,
+            grants: match &scopes {
+                Some(scopes) => scopes.narrow(&held),
+                None => held,
+            },
+            token: Some(ShownToken {
+                name,
+                display_name: found.display_name,
+                narrowed: scopes.is_some(),
+            }),
         }))
     }
 }

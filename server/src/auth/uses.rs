@@ -49,7 +49,7 @@ impl Uses {
         let hashes: Vec<Vec<u8>> = uses.keys().map(|hash| hash.to_vec()).collect();
         let times: Vec<OffsetDateTime> = uses.into_values().collect();
         sqlx::query!(
-            "update service_account_tokens t
+            "update tokens t
              set last_used_at = greatest(t.last_used_at, used.at)
              from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
              where t.hash = used.hash",

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Change;
 use super::ship::Shipment;
 use crate::access::Authorized;
+use crate::audit::with_token;
 use crate::error::Error;
 use crate::stored::timestamp;
 
@@ -46,13 +47,14 @@ pub struct AuditEntry {
 }
 
 /// Who a record belongs to: actors are told apart within their organization
-/// alone.
+/// alone. What is answered to whoever may do all that the actor may, nobody is
+/// told by a token that is good for less.
 fn principal(authorized: &Authorized) -> String {
-    format!(
-        "{}/{}",
-        authorized.organization(),
-        authorized.principal().actor
-    )
+    let (organization, principal) = (authorized.organization(), authorized.principal());
+    match &principal.token {
+        Some(token) if token.narrowed => format!("{organization}/{}", token.name),
+        _ => format!("{organization}/{}", principal.actor),
+    }
 }
 
 /// The answer that was given under a request id before.
@@ -271,6 +273,14 @@ impl Change {
             .map(|operation| self.audit_entry(operation));
         let mut entries = operations.collect::<Result<Vec<_>, _>>()?;
         entries.extend(self.audit.iter().cloned());
+        if let Some(token) = &self.authorized.principal().token {
+            for entry in &mut entries {
+                let detail = entry.detail.as_deref().map(serde_json::from_str);
+                let detail = detail.transpose().map_err(Error::internal)?;
+                let detail = with_token(detail, Some(&token.name));
+                entry.detail = detail.map(|detail| detail.to_string());
+            }
+        }
         Ok(entries)
     }
 

@@ -158,7 +158,7 @@ async fn is_live(app: &App, secret: &str) -> Result<bool, Error> {
                select from api_keys
                where hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())
            ) or exists (
-               select from service_account_tokens
+               select from tokens
                where hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())
            ) as "live!""#,
         hash.as_slice(),

@@ -37,6 +37,16 @@ pub struct Binding {
     pub(super) created_by: String,
 }
 
+impl From<(Option<String>, Option<String>)> for BindingPlace {
+    /// From the keys of a project and an environment.
+    fn from((project, environment): (Option<String>, Option<String>)) -> Self {
+        Self {
+            project,
+            environment,
+        }
+    }
+}
+
 impl BindingPlace {
     /// As grants know it.
     #[must_use]
@@ -48,7 +58,9 @@ impl BindingPlace {
         }
     }
 
-    pub(super) fn name(&self) -> String {
+    /// The name of the project or environment. Empty: the organization.
+    #[must_use]
+    pub fn name(&self) -> String {
         match self.place() {
             Place::Organization => String::new(),
             Place::Project(project) => format!("projects/{project}"),
@@ -162,10 +174,7 @@ impl From<Row> for Binding {
             subject,
             permissions: allowed_by(&row.role, row.permissions.as_deref()),
             role: RoleName { role: row.role },
-            place: BindingPlace {
-                project: row.project,
-                environment: row.environment,
-            },
+            place: (row.project, row.environment).into(),
             created_at: row.created_at,
             created_by: row.created_by,
         }

@@ -3,8 +3,8 @@
 use burgee_proto::admin::v1::{CreateRoleRequest, CreateRoleResponse, Role};
 use prost::Message as _;
 
-use super::{demand_cover, record_role, show};
-use crate::access::{BuiltIn, Permission, Permissions, Place};
+use super::{demand_cover, parse_permissions, record_role, show};
+use crate::access::{BuiltIn, Permissions, Place};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -57,16 +57,9 @@ pub(super) fn checked(role: Role) -> Result<(Role, Permissions), Error> {
     let mut violations = Violations::default();
     violations.display_name("role.display_name", &role.display_name);
     violations.description("role.description", &role.description);
-    for (at, name) in role.permissions.iter().enumerate() {
-        violations.require(
-            Permission::parse(name).is_some(),
-            format!("role.permissions[{at}]"),
-            "there is no such permission; ListPermissions names them",
-        );
-    }
+    let given = &role.permissions;
+    let permissions = parse_permissions(&mut violations, "role.permissions", given);
     violations.finish()?;
-    let named = role.permissions.iter();
-    let permissions: Permissions = named.filter_map(|name| Permission::parse(name)).collect();
     let names = permissions.iter().map(|it| it.name().to_owned());
     let permissions_in_order = names.collect();
     let role = Role {

@@ -37,6 +37,13 @@ impl Mutation for DeactivateMemberRequest {
         .execute(change.connection())
         .await?;
         sqlx::query!(
+            "update tokens set revoked_at = clock_timestamp()
+             where member_id = $1 and revoked_at is null",
+            after.id,
+        )
+        .execute(change.connection())
+        .await?;
+        sqlx::query!(
             "update password_resets set ended_at = clock_timestamp()
              where member_id = $1 and ended_at is null",
             after.id,

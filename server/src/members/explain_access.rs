@@ -3,7 +3,7 @@
 use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse};
 
 use super::subject::find_subject;
-use super::{Binding, grants, held};
+use super::{Binding, PERMISSION_UNKNOWN, grants, held};
 use crate::access::{Authorized, Grants, Permission, Place};
 use crate::app::App;
 use crate::error::Error;
@@ -19,10 +19,8 @@ pub async fn explain_access(
     request: ExplainAccessRequest,
 ) -> Result<ExplainAccessResponse, Error> {
     let subject = SubjectName::parse("subject", &request.subject)?;
-    let permission = Permission::parse(&request.permission).ok_or_else(|| {
-        let description = "there is no such permission; ListPermissions names them";
-        Error::invalid("permission", description)
-    })?;
+    let permission = Permission::parse(&request.permission);
+    let permission = permission.ok_or_else(|| Error::invalid("permission", PERMISSION_UNKNOWN))?;
     let (project, environment) = place_of(&request.resource)?;
     let place = match (&project, &environment) {
         (Some(project), Some(environment)) => Place::Environment(project, environment),

@@ -68,8 +68,12 @@ pub(super) async fn permissions_of(
     Ok(allowed_by(&role.role, names))
 }
 
-/// Finds where a role shall be held, and asks whether the caller may give roles there.
-async fn find_place(
+/// Finds a place, given by its name, and asks whether the caller may do there what the method
+/// does. Gives it with the uids of a project or an environment.
+///
+/// # Errors
+/// [`Error::Invalid`], [`Error::NotFound`], [`Error::PermissionDenied`].
+pub async fn find_place(
     change: &mut Change,
     field: &str,
     scope: &str,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{Part, parse, parsed};
+use super::{MemberName, Part, SubjectName, parse, parsed};
 use crate::error::Error;
 
 /// `organizations/{organization}`
@@ -21,11 +21,11 @@ pub struct ServiceAccountName {
     pub account: String,
 }
 
-/// `serviceAccounts/{service account}/tokens/{uid}`
+/// `serviceAccounts/{service account}/tokens/{uid}` or `members/{uid}/tokens/{uid}`
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenName {
-    /// The account's key.
-    pub account: String,
+    /// Whose it is.
+    pub owner: SubjectName,
     /// The token's uid.
     pub uid: Uuid,
 }
@@ -71,15 +71,6 @@ impl ServiceAccountName {
         let [account] = parse(field, name, [("serviceAccounts", Part::Slug)])?;
         Ok(Self { account })
     }
-
-    /// One of its tokens.
-    #[must_use]
-    pub fn token(&self, uid: Uuid) -> TokenName {
-        TokenName {
-            account: self.account.clone(),
-            uid,
-        }
-    }
 }
 
 impl TokenName {
@@ -87,21 +78,29 @@ impl TokenName {
     ///
     /// # Errors
     /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
+    pub fn parse_of_account(field: &str, name: &str) -> Result<Self, Error> {
         let form = [("serviceAccounts", Part::Slug), ("tokens", Part::Uid)];
         let [account, uid] = parse(field, name, form)?;
         Ok(Self {
-            account,
+            owner: ServiceAccountName { account }.into(),
             uid: parsed(&uid),
         })
     }
 
-    /// The account that it belongs to.
-    #[must_use]
-    pub fn account(&self) -> ServiceAccountName {
-        ServiceAccountName {
-            account: self.account.clone(),
-        }
+    /// Parses `members/{uid}/tokens/{uid}`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `field`.
+    pub fn parse_of_member(field: &str, name: &str) -> Result<Self, Error> {
+        let form = [("members", Part::Uid), ("tokens", Part::Uid)];
+        let [member, uid] = parse(field, name, form)?;
+        let member = MemberName {
+            uid: parsed(&member),
+        };
+        Ok(Self {
+            owner: member.into(),
+            uid: parsed(&uid),
+        })
     }
 }
 
@@ -152,7 +151,7 @@ impl fmt::Display for ServiceAccountName {
 
 impl fmt::Display for TokenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "serviceAccounts/{}/tokens/{}", self.account, self.uid)
+        write!(f, "{}/tokens/{}", self.owner, self.uid)
     }
 }
 

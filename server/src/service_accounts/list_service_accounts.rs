@@ -5,13 +5,14 @@ use burgee_proto::admin::v1::{
     ListServiceAccountTokensResponse, ListServiceAccountsRequest, ListServiceAccountsResponse,
 };
 
-use super::{find, show, tokens};
+use super::{find, show};
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::ServiceAccountName;
-use crate::page::{Page, TimePlace};
+use crate::page::Page;
 use crate::stored::Row;
+use crate::tokens::{Token, list_page};
 
 /// Gives one account.
 ///
@@ -71,18 +72,14 @@ pub async fn list_tokens(
     request: ListServiceAccountTokensRequest,
 ) -> Result<ListServiceAccountTokensResponse, Error> {
     let name = ServiceAccountName::parse("parent", &request.parent)?;
-    let revoked = request.include_revoked.to_string();
-    let question = [request.parent.as_str(), &revoked];
-    let page = Page::parse(request.page_size, &request.page_token, &question)?;
-    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let owner = (authorized.organization(), name.into());
+    let token = request.page_token.as_str();
+    let page = (request.page_size, token, request.include_revoked);
     let mut connection = app.pools.read.acquire().await?;
-    let account = find(&mut connection, authorized.organization(), &name).await?;
-    let account = account.ok_or_else(|| Error::not_found(&name))?;
-    let (revoked, rows) = (request.include_revoked, page.rows());
-    let mut found = tokens::list(&mut connection, account.id, (revoked, after, rows)).await?;
-    let next_page_token = page.cut(&mut found, |token| token.place().to_string());
+    let tokens = list_page(&mut connection, owner, page, Token::show).await?;
+    let (service_account_tokens, next_page_token) = tokens;
     Ok(ListServiceAccountTokensResponse {
-        service_account_tokens: found.iter().map(|token| token.show(&name)).collect(),
+        service_account_tokens,
         next_page_token,
     })
 }

@@ -4,11 +4,12 @@ use burgee_proto::admin::v1::{
     RevokeServiceAccountTokenRequest, RevokeServiceAccountTokenResponse,
 };
 
-use super::{demand_cover, tokens};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
+use crate::members::demand_cover_of;
 use crate::names::TokenName;
+use crate::tokens;
 
 #[tonic::async_trait]
 impl Mutation for RevokeServiceAccountTokenRequest {
@@ -19,25 +20,11 @@ impl Mutation for RevokeServiceAccountTokenRequest {
     }
 
     async fn apply(&self, change: &mut Change) -> Result<RevokeServiceAccountTokenResponse, Error> {
-        let name = TokenName::parse("name", &self.name)?;
-        let account = name.account();
-        let token = tokens::read(change, &name).await?;
-        demand_cover(change, &account).await?;
-        let mut revoked = token.clone();
-        // Ending what has ended is no fault.
-        if token.revoked_at.is_none() {
-            revoked.revoked_at = Some(change.now());
-            sqlx::query!(
-                "update service_account_tokens set revoked_at = $2 where id = $1",
-                revoked.id,
-                revoked.revoked_at,
-            )
-            .execute(change.connection())
-            .await?;
-            tokens::record(change, &account, Some(&token), Some(&revoked))?;
-        }
+        let name = TokenName::parse_of_account("name", &self.name)?;
+        demand_cover_of(change, &name.owner).await?;
+        let revoked = tokens::revoke(change, &name).await?;
         Ok(RevokeServiceAccountTokenResponse {
-            service_account_token: Some(revoked.show(&account)),
+            service_account_token: Some(revoked.show()),
             ..RevokeServiceAccountTokenResponse::default()
         })
     }

@@ -3,15 +3,14 @@
 use burgee_proto::admin::v1::{
     RotateServiceAccountTokenRequest, RotateServiceAccountTokenResponse,
 };
-use burgee_proto::types::v1::ErrorReason;
 
-use super::create_token::{make, shown};
-use super::tokens;
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
+use crate::members::demand_cover_of;
 use crate::names::TokenName;
 use crate::stored::overlap;
+use crate::tokens;
 
 #[tonic::async_trait]
 impl Mutation for RotateServiceAccountTokenRequest {
@@ -22,37 +21,14 @@ impl Mutation for RotateServiceAccountTokenRequest {
     }
 
     async fn apply(&self, change: &mut Change) -> Result<RotateServiceAccountTokenResponse, Error> {
-        let name = TokenName::parse("name", &self.name)?;
+        let name = TokenName::parse_of_account("name", &self.name)?;
         let overlap = overlap(self.overlap)?;
-        let account = name.account();
-        let old = tokens::read(change, &name).await?;
-        if !old.is_live(change.now()) {
-            let description = "the token has ended; make a new one";
-            return Err(Error::precondition(
-                ErrorReason::KeyEnded,
-                &name,
-                description,
-            ));
-        }
-        // It lives as long as the old one was meant to.
-        let lifetime = old.expires_at.map(|end| end - old.created_at);
-        let end = lifetime.and_then(|lifetime| change.now().checked_add(lifetime));
-        let (new, secret) = make(change, &account, (old.display_name.clone(), end)).await?;
-        let last = change.now() + overlap;
-        let mut rotated = old.clone();
-        rotated.expires_at = Some(old.expires_at.map_or(last, |end| end.min(last)));
-        sqlx::query!(
-            "update service_account_tokens set expires_at = $2 where id = $1",
-            rotated.id,
-            rotated.expires_at,
-        )
-        .execute(change.connection())
-        .await?;
-        tokens::record(change, &account, Some(&old), Some(&rotated))?;
+        demand_cover_of(change, &name.owner).await?;
+        let (new, secret, rotated) = tokens::rotate(change, &name, overlap).await?;
         Ok(RotateServiceAccountTokenResponse {
-            service_account_token: Some(new.show(&account)),
-            rotated: Some(rotated.show(&account)),
-            secret: shown(change, &secret),
+            service_account_token: Some(new.show()),
+            rotated: Some(rotated.show()),
+            secret: tokens::shown(change, &secret),
             ..RotateServiceAccountTokenResponse::default()
         })
     }

@@ -103,15 +103,13 @@ async fn a_token_opens_what_has_a_row_in_the_table_until_it_ends() {
         .await,
         UNIMPLEMENTED
     );
-    plane
-        .run("update service_account_tokens set expires_at = now()")
-        .await;
+    plane.run("update tokens set expires_at = now()").await;
     assert_eq!(
         call(&plane.app, LIST, token.expose()).await,
         UNAUTHENTICATED
     );
     plane
-        .run("update service_account_tokens set expires_at = null, revoked_at = now()")
+        .run("update tokens set expires_at = null, revoked_at = now()")
         .await;
     assert_eq!(
         call(&plane.app, LIST, token.expose()).await,
