@@ -240,3 +240,52 @@ pub fn vouch(organization: Uuid, actor: &str, method: &'static str) -> Authorize
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// The permissions, with the roles that every organization has, as a table in Markdown.
+    fn table() -> String {
+        let roles = BuiltIn::ALL;
+        let mut table = String::from("\n| permission | allows to |");
+        for role in roles {
+            write!(table, " {} |", role.key()).unwrap();
+        }
+        table.push_str("\n|---|---|");
+        table.push_str(&":---:|".repeat(roles.len()));
+        for permission in Permission::ALL {
+            let (name, description) = (permission.name(), permission.description());
+            let description = description.trim_end_matches('.');
+            write!(table, "\n| `{name}` | {description} |").unwrap();
+            for role in roles {
+                let allows = role.permissions().contains(*permission);
+                table.push_str(if allows { " ✓ |" } else { " |" });
+            }
+        }
+        table.push_str("\n\n");
+        table
+    }
+
+    #[test]
+    fn the_published_table_is_that_of_the_code() {
+        const BEGIN: &str = "server/src/access.rs. -->\n";
+        const END: &str = "<!-- End of what it writes. -->";
+        let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/access.md");
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (published, after) = rest.split_once(END).unwrap();
+        let table = table();
+        if std::env::var_os("BURGEE_WRITE_DOCS").is_some() {
+            std::fs::write(&page, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+            return;
+        }
+        assert_eq!(
+            published, table,
+            "run this test with BURGEE_WRITE_DOCS=1 in the environment, and commit docs/access.md"
+        );
+    }
+}
