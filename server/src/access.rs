@@ -19,6 +19,9 @@ pub use origin::Origin;
 pub use permission::{Permission, Permissions};
 pub use role::BuiltIn;
 
+/// What all methods by which people see to themselves begin with.
+const OWN_AFFAIRS: &str = "/burgee.admin.v1.AuthService/";
+
 /// Who is calling, put into a request's extensions by the authentication layer.
 #[derive(Debug, Clone)]
 pub struct Principal {
@@ -56,6 +59,8 @@ pub struct Session {
     pub person: Uuid,
     /// Whether they proved a second factor, as of a second ago.
     pub second_factor: bool,
+    /// Whether the organization wants one, and they have none.
+    pub lacks_second_factor: bool,
 }
 
 /// What the authentication layer found out about a call.
@@ -76,8 +81,14 @@ impl Caller {
     /// level, else anywhere at all, with [`Authorized::demand`] to follow.
     ///
     /// # Errors
-    /// [`Error::PermissionDenied`].
+    /// [`Error::PermissionDenied`]; [`Error::SecondFactorWanted`] of whoever can see to
+    /// themselves alone until they have one.
     pub fn check(&self) -> Result<(), Error> {
+        let session = self.principal.session;
+        let is_held_up = session.is_some_and(|session| session.lacks_second_factor);
+        if is_held_up && !self.method.starts_with(OWN_AFFAIRS) {
+            return Err(Error::SecondFactorWanted);
+        }
         let grants = &self.principal.grants;
         match self.needs {
             Some((permission, Level::Organization))

@@ -52,6 +52,8 @@ pub enum Error {
     SecondFactorRequired,
     /// The password was right, and the code was not.
     SecondFactorInvalid,
+    /// The organization wants a second factor, and the caller has none.
+    SecondFactorWanted,
     /// The credential does not allow it.
     PermissionDenied {
         /// What it lacks.

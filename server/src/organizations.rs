@@ -22,6 +22,7 @@ struct Row {
     display_name: String,
     session_idle_seconds: i32,
     session_lifetime_seconds: i32,
+    require_second_factor: bool,
     version: i64,
     changed_by: String,
     created_at: OffsetDateTime,
@@ -46,6 +47,7 @@ impl From<Row> for Stored<Organization> {
                 display_name: row.display_name,
                 session_idle_timeout: Some(seconds(row.session_idle_seconds)),
                 session_lifetime: Some(seconds(row.session_lifetime_seconds)),
+                require_second_factor: row.require_second_factor,
                 ..Organization::default()
             },
         }
@@ -80,8 +82,8 @@ async fn read(
 ) -> Result<Stored<Organization>, Error> {
     let row = sqlx::query_as!(
         Row,
-        "select id, key, display_name, session_idle_seconds, session_lifetime_seconds, version,
-                changed_by, created_at, updated_at
+        "select id, key, display_name, session_idle_seconds, session_lifetime_seconds,
+                require_second_factor, version, changed_by, created_at, updated_at
          from organizations where id = $1",
         organization,
     )

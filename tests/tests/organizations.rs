@@ -1,11 +1,13 @@
 //! What an organization says of itself, and of the sessions in it.
 
 use burgee_proto::admin::v1::{
-    GetOrganizationRequest, Organization, UpdateOrganizationRequest, WhoAmIRequest,
+    DisableSecondFactorRequest, GetOrganizationRequest, Organization, UpdateOrganizationRequest,
+    WhoAmIRequest,
 };
 use burgee_tests::callers::Caller;
-use burgee_tests::errors::{fields, refused};
-use burgee_tests::people::PASSWORD;
+use burgee_tests::errors::{fields, reason, refused};
+use burgee_tests::people::{PASSWORD, personal_token};
+use burgee_tests::secrets::KeyFile;
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
 use prost_types::Duration;
@@ -191,4 +193,66 @@ async fn sessions_can_live_neither_for_ever_nor_for_no_time() {
         let status = refused(update(owner, wanted).await, Code::InvalidArgument);
         assert_eq!(fields(&status).len(), 1, "{status:?}");
     }
+}
+
+#[tokio::test]
+async fn an_organization_may_want_a_second_factor_of_everybody() {
+    let server = TestServer::with_secret_keys(&KeyFile::with(&[1])).await;
+    let machine = server.admin();
+    let (ada, _) = machine.person("ada@example.com", "owner", "").await;
+    let (bob, _) = machine.person("bob@example.com", "viewer", "").await;
+    let mut wanted = get(&ada, "").await.unwrap();
+    wanted.require_second_factor = true;
+    // Whoever has none would only keep themselves out.
+    let status = refused(update(&ada, wanted.clone()).await, Code::FailedPrecondition);
+    assert_eq!(reason(&status), "SECOND_FACTOR_WANTED");
+    ada.enroll(server.database()).await;
+    until("her session counts as proven", SOON, async || {
+        update(&ada, wanted.clone()).await.is_ok()
+    })
+    .await;
+
+    let held_up = async |caller: &Caller| match get(caller, "").await {
+        Ok(_) => false,
+        Err(status) => {
+            assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+            assert_eq!(reason(&status), "SECOND_FACTOR_WANTED");
+            true
+        }
+    };
+    until("his session is held up", SOON, async || held_up(&bob).await).await;
+    // A token would be a way round.
+    let request = personal_token(&["project.read"], "");
+    let made = bob.personal_tokens().create_personal_token(request).await;
+    assert_eq!(
+        reason(&refused(made, Code::FailedPrecondition)),
+        "SECOND_FACTOR_WANTED"
+    );
+    assert!(is_known(&bob).await);
+    let again = server.nobody().sign_in("bob@example.com", PASSWORD).await;
+    assert!(held_up(&server.caller(&again.unwrap().secret)).await);
+
+    let enrolled = bob.enroll(server.database()).await;
+    until("he is let in", SOON, async || !held_up(&bob).await).await;
+    assert!(!held_up(&ada).await);
+    assert!(!held_up(machine).await, "machines have no second factor");
+
+    let request = DisableSecondFactorRequest {
+        password: PASSWORD.to_owned(),
+        code: enrolled.recovery_codes[0].clone(),
+    };
+    bob.auth().disable_second_factor(request).await.unwrap();
+    until("he is held up again", SOON, async || held_up(&bob).await).await;
+}
+
+#[tokio::test]
+async fn no_second_factor_is_wanted_where_nobody_could_have_one() {
+    let server = TestServer::start().await;
+    let mut wanted = get(server.admin(), "").await.unwrap();
+    wanted.require_second_factor = true;
+    let outcome = update(server.admin(), wanted).await;
+    assert_eq!(
+        reason(&refused(outcome, Code::FailedPrecondition)),
+        "SECRET_KEY_MISSING"
+    );
 }

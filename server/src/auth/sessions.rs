@@ -13,13 +13,18 @@ pub(super) async fn look_up(
     hash: &[u8; 32],
 ) -> Result<Option<Principal>, Error> {
     let found = sqlx::query!(
-        "select s.id as session, s.second_factor, m.id as member, m.person_id, m.organization_id
+        r#"select s.id as session, s.second_factor, m.id as member, m.person_id, m.organization_id,
+                o.require_second_factor
+                and not (s.second_factor and exists (
+                    select from second_factors f
+                    where f.person_id = m.person_id and f.confirmed_at is not null))
+                    as "lacks_second_factor!"
          from sessions s
          join members m on m.id = s.member_id
          join organizations o on o.id = m.organization_id
          where s.hash = $1
            and not m.deactivated
-           and session_is_live(s, o)",
+           and session_is_live(s, o)"#,
         hash.as_slice(),
     )
     .fetch_optional(&mut *connection)
@@ -37,6 +42,7 @@ pub(super) async fn look_up(
             id: found.session,
             person: found.person_id,
             second_factor: found.second_factor,
+            lacks_second_factor: found.lacks_second_factor,
         }),
         token: None,
         grants,

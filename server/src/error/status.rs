@@ -92,6 +92,12 @@ impl From<Error> for Status {
                 "the code is wrong, or was used before; each is good once".to_owned(),
                 HashMap::new(),
             ),
+            Error::SecondFactorWanted => (
+                Code::FailedPrecondition,
+                ErrorReason::SecondFactorWanted,
+                "the organization wants a second factor of you: EnrollSecondFactor".to_owned(),
+                HashMap::new(),
+            ),
             Error::PermissionDenied { permission } => (
                 Code::PermissionDenied,
                 ErrorReason::PermissionDenied,

@@ -3,6 +3,7 @@
 use burgee_proto::admin::v1::{
     Organization, UpdateOrganizationRequest, UpdateOrganizationResponse,
 };
+use burgee_proto::types::v1::ErrorReason;
 use prost_types::Duration;
 
 use super::{name_of, read, show};
@@ -14,7 +15,12 @@ use crate::names::OrganizationName;
 use crate::stored::Stored;
 use crate::texts::Violations;
 
-const CHANGEABLE: &[&str] = &["display_name", "session_idle_timeout", "session_lifetime"];
+const CHANGEABLE: &[&str] = &[
+    "display_name",
+    "session_idle_timeout",
+    "session_lifetime",
+    "require_second_factor",
+];
 /// The shortest time that a session may live, in seconds.
 const SESSION_MIN: i32 = 5 * 60;
 /// The longest that it may live without being used, in seconds.
@@ -40,6 +46,9 @@ impl Mutation for UpdateOrganizationRequest {
         let descriptors = &change.app.descriptors;
         let merged = descriptors.merge(&stored.message, &update, mask, CHANGEABLE)?;
         let settings = checked(&merged)?;
+        if merged.require_second_factor && !stored.message.require_second_factor {
+            demand_second_factor(change, &name)?;
+        }
         let after = if merged == stored.message {
             stored
         } else {
@@ -91,6 +100,18 @@ fn seconds(duration: Option<Duration>, maximum: i32) -> Option<i32> {
         .then_some(seconds)
 }
 
+/// Refuses to ask of others what one lacks oneself, or what nobody could have here.
+fn demand_second_factor(change: &Change, name: &OrganizationName) -> Result<(), Error> {
+    change.app.sealing.ready()?;
+    let session = change.authorized.principal().session;
+    if session.is_some_and(|session| !session.second_factor) {
+        let description = "sign in with a second factor of your own first";
+        let reason = ErrorReason::SecondFactorWanted;
+        return Err(Error::precondition(reason, name, description));
+    }
+    Ok(())
+}
+
 async fn write(
     change: &mut Change,
     after: &Stored<Organization>,
@@ -99,12 +120,13 @@ async fn write(
     sqlx::query!(
         "update organizations
          set display_name = $2, session_idle_seconds = $3, session_lifetime_seconds = $4,
-             version = $5, updated_at = $6, changed_by = $7
+             require_second_factor = $5, version = $6, updated_at = $7, changed_by = $8
          where id = $1",
         after.id,
         after.message.display_name,
         settings.idle,
         settings.lifetime,
+        after.message.require_second_factor,
         after.version,
         after.updated_at,
         after.changed_by,
