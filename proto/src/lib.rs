@@ -7,6 +7,7 @@
 //! | [`admin::v1`] | `burgee.admin.v1` | people and scripts |
 //! | [`sync::v1`] | `burgee.sync.v1` | SDKs with local evaluation, relays |
 //! | [`evaluation::v1`] | `burgee.evaluation.v1` | thin clients, browsers |
+//! | [`telemetry::v1`] | `burgee.telemetry.v1` | relays |
 //!
 //! Messages come by default; the features `client` and `server` add tonic's
 //! stubs, so that the evaluator can use the messages without tonic. An
@@ -51,6 +52,15 @@ pub mod sync {
         pub mod encoded {
             include!(concat!(env!("OUT_DIR"), "/burgee.sync.v1.SyncService.rs"));
         }
+    }
+}
+
+/// `burgee.telemetry.v1`: what happened at SDKs and relays.
+pub mod telemetry {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all, clippy::pedantic)]
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/burgee.telemetry.v1.rs"));
     }
 }
 

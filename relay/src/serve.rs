@@ -22,10 +22,11 @@ use crate::forwarding::Forwarding;
 use crate::upstream::Standing;
 
 /// What health probes may ask for: the process, and each service it serves.
-const HEALTH_NAMES: [&str; 3] = [
+const HEALTH_NAMES: [&str; 4] = [
     "",
     "burgee.sync.v1.SyncService",
     "burgee.evaluation.v1.EvaluationService",
+    "burgee.telemetry.v1.TelemetryService",
 ];
 /// Serves until `shutdown`, and then until every stream was told to leave, or the
 /// window is over.
@@ -91,6 +92,7 @@ fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::E
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .with_service_name("burgee.sync.v1.SyncService")
             .with_service_name("burgee.evaluation.v1.EvaluationService")
+            .with_service_name("burgee.telemetry.v1.TelemetryService")
             // What of it is passed on.
             .with_service_name("burgee.admin.v1.FlagService")
             .with_service_name("grpc.health.v1.Health")

@@ -7,6 +7,7 @@
 //! | `membership` | environments come and go with what the key opens |
 //! | `environment` | follows one environment |
 //! | `source` | answers the hub's questions |
+//! | `key_uses` | tells upstream which keys were used |
 //!
 //! Only upstream's word that an environment is gone drops it: `removed`, a set
 //! without it, or a goodbye because it was deleted. An error never does, and a
@@ -14,6 +15,7 @@
 
 mod environment;
 mod holdings;
+mod key_uses;
 mod membership;
 mod source;
 
@@ -50,10 +52,11 @@ impl Upstream {
     /// Serves what was on disk, and follows upstream until `shutdown`; then
     /// writes what is not on disk yet.
     pub async fn run(self, restored: Vec<Restored>, shutdown: CancellationToken) {
+        let uses = key_uses::run(self.origin.clone(), self.hub.clone(), shutdown.clone());
         let mut environments = membership::Environments::new(self);
         for restored in restored {
             environments.restore(restored);
         }
-        environments.run(shutdown).await;
+        tokio::join!(environments.run(shutdown), uses);
     }
 }

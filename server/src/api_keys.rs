@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burgee_proto::admin::v1::ApiKey;
 use burgee_proto::types::v1::ErrorReason;
+use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::change::Change;
@@ -43,6 +44,8 @@ pub struct KeyEntry {
     pub id: Uuid,
     /// SHA-256 of the secret.
     pub hash: [u8; 32],
+    /// When it was last used, as far as is written down. No part of the content.
+    pub last_used_at: Option<OffsetDateTime>,
     /// The content.
     pub key: Slot<ApiKey>,
     /// The environments it opened.
@@ -123,6 +126,14 @@ impl KeyEntry {
     /// The key as answers show it.
     #[must_use]
     pub fn show(&self, change: &Change) -> ApiKey {
+        ApiKey {
+            last_used_time: self.last_used_at.map(timestamp),
+            ..self.content(change)
+        }
+    }
+
+    /// The key as the audit log has it.
+    fn content(&self, change: &Change) -> ApiKey {
         let before = self.key.before.as_ref();
         let now = change.now();
         let updated_at = match before {
@@ -141,7 +152,7 @@ impl KeyEntry {
     }
 }
 
-/// A stored key as answers show it.
+/// A stored key, but for its use.
 #[must_use]
 pub fn show(stored: &Stored<ApiKey>) -> ApiKey {
     ApiKey {
@@ -198,7 +209,7 @@ impl Change {
         let before = before
             .map(|key| self.app.descriptors.json(&key))
             .transpose()?;
-        let after = self.app.descriptors.json(&entry.show(self))?;
+        let after = self.app.descriptors.json(&entry.content(self))?;
         let mut only = entry.opens.keys();
         let environment = only.next().filter(|_| entry.opens.len() == 1).copied();
         self.record_audit(AuditEntry {

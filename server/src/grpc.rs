@@ -52,6 +52,7 @@ pub const SERVICES: &[&str] = &[
     "burgee.admin.v1.AuditService",
     "burgee.sync.v1.SyncService",
     "burgee.evaluation.v1.EvaluationService",
+    "burgee.telemetry.v1.TelemetryService",
 ];
 
 /// Everything that is served.

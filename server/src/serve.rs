@@ -115,7 +115,7 @@ impl Server {
             self.app.pools.write.clone(),
             stopped.clone(),
         ));
-        workers.spawn(uses.run(self.app.pools.write.clone(), stopped.clone()));
+        workers.spawn(uses.run(hub.clone(), self.app.pools.write.clone(), stopped.clone()));
         workers.spawn(denials.run(self.app.pools.write.clone(), stopped.clone()));
         workers.spawn(sealer::run(
             self.app.pools.write.clone(),

@@ -223,7 +223,7 @@ fn opens(kind: AccessKeyKind, method: &str) -> bool {
                 AccessKeyKind::Server | AccessKeyKind::Test | AccessKeyKind::Relay
             )
         }
-        "WatchEnvironments" => kind == AccessKeyKind::Relay,
+        "WatchEnvironments" | "ReportKeyUses" => kind == AccessKeyKind::Relay,
         "Evaluate" | "EvaluateAll" | "WatchEvaluations" => {
             matches!(
                 kind,

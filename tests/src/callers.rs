@@ -16,6 +16,7 @@ use burgee_proto::admin::v1::service_account_service_client::ServiceAccountServi
 use burgee_proto::evaluation::v1::evaluation_service_client::EvaluationServiceClient;
 use burgee_proto::evaluation::v1::{EvaluateAllRequest, EvaluateRequest};
 use burgee_proto::sync::v1::sync_service_client::SyncServiceClient;
+use burgee_proto::telemetry::v1::telemetry_service_client::TelemetryServiceClient;
 use burgee_proto::types::v1::{Evaluation, EvaluationContext, Position};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -203,6 +204,12 @@ impl Caller {
     #[must_use]
     pub fn sync(&self) -> SyncServiceClient<Authenticated> {
         SyncServiceClient::new(self.service.clone())
+    }
+
+    /// What relays tell.
+    #[must_use]
+    pub fn telemetry(&self) -> TelemetryServiceClient<Authenticated> {
+        TelemetryServiceClient::new(self.service.clone())
     }
 
     /// Evaluations.

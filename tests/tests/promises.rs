@@ -21,6 +21,7 @@ mod edge;
 mod faults;
 mod groups;
 mod idempotency;
+mod key_uses;
 mod lies;
 mod organizations;
 mod people;

@@ -7,12 +7,14 @@
 //! | `watch` | a stream that is opened again for ever |
 //! | `route` | which address is next, and after what wait |
 //! | `connections` | channels shared by many streams |
+//! | `key_uses` | tells upstream which keys were used |
 //!
 //! Nothing here is ever emptied by an error: whoever holds a state keeps it.
 
 mod connections;
 mod environments;
 mod follower;
+mod key_uses;
 mod route;
 mod watch;
 
@@ -25,6 +27,7 @@ use tonic::Status;
 pub use self::connections::{Connections, Lease};
 pub use self::environments::{EnvironmentsFollower, Membership};
 pub use self::follower::{Event, Follower, Holding, Swap};
+pub use self::key_uses::report_key_uses;
 pub use self::watch::Liveness;
 use crate::Key;
 

@@ -66,6 +66,18 @@ impl Caller {
         }
     }
 
+    /// A key that may tell when other keys were used.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::PermissionDenied`] for another one.
+    pub(crate) fn may_report_key_uses(&self) -> Result<(), Refused> {
+        match self.kind() {
+            AccessKeyKind::Relay => Ok(()),
+            _ => Err(Refused::PermissionDenied("keyUses.report")),
+        }
+    }
+
     /// A key that may evaluate, from where it is used.
     ///
     /// # Errors
@@ -157,6 +169,7 @@ impl Core {
             None => self.look_up_for(site, &hash).await?,
         };
         limits.key_call(key.kind(), &hash, site)?;
+        self.keys.note_use(&hash, &key, SystemTime::now());
         Ok(Caller { hash, site, key })
     }
 
@@ -240,6 +253,7 @@ impl Core {
             !self.is_deleted(uid)
                 && key.standing(uid, self.loaded(uid).is_some(), now) == Standing::Open
         };
+        self.keys.note_use(hash, &key, now);
         Scope::Open(key.environments().into_iter().filter(opens).collect())
     }
 }

@@ -7,6 +7,7 @@ use burgee_evaluator::Ruleset;
 use burgee_proto::evaluation::v1::evaluation_service_server::EvaluationServiceServer;
 use burgee_proto::sync::v1::GoodbyeReason;
 use burgee_proto::sync::v1::encoded::sync_service_server::SyncServiceServer;
+use burgee_proto::telemetry::v1::telemetry_service_server::TelemetryServiceServer;
 use burgee_proto::types::v1::Position;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -21,6 +22,8 @@ use crate::maintenance;
 use crate::refused::Refused;
 use crate::source::{EnvironmentDelta, EnvironmentLoad, Source};
 use crate::sync::SyncApi;
+use crate::telemetry::TelemetryApi;
+use crate::uses::KeyUse;
 
 /// After the drain window a stream has so long to take its goodbye.
 const LAST_GOODBYE_MAX: Duration = Duration::from_secs(1);
@@ -171,17 +174,28 @@ impl Hub {
         Ok(())
     }
 
+    /// Which keys were used since the last time that this was asked, open streams included.
+    pub fn take_uses(&self) -> Vec<KeyUse> {
+        self.core.keys.take_uses()
+    }
+
+    /// Takes uses back that could not be written down, or passed on.
+    pub fn put_back(&self, uses: Vec<KeyUse>) {
+        self.core.keys.put_back(uses);
+    }
+
     /// How many streams are open.
     pub fn stream_count(&self) -> usize {
         self.core.streams.len()
     }
 
-    /// SyncService and EvaluationService. They authenticate their callers
-    /// themselves: no layer is needed around them.
+    /// SyncService, EvaluationService and TelemetryService. They authenticate their
+    /// callers themselves: no layer is needed around them.
     pub fn routes(&self) -> Routes {
-        Routes::new(SyncServiceServer::new(SyncApi::new(self.core.clone()))).add_service(
-            EvaluationServiceServer::new(EvaluationApi::new(self.core.clone())),
-        )
+        let core = || self.core.clone();
+        Routes::new(SyncServiceServer::new(SyncApi::new(core())))
+            .add_service(EvaluationServiceServer::new(EvaluationApi::new(core())))
+            .add_service(TelemetryServiceServer::new(TelemetryApi::new(core())))
     }
 
     /// Takes no more streams, and says goodbye to the open ones, spread over

@@ -14,6 +14,7 @@ use prost::Message as _;
 use tokio::sync::watch;
 
 use crate::credential::HASH_BYTES;
+use crate::uses::{KeyUse, LastUse, Unvouched};
 
 /// The SHA-256 of a credential.
 pub(crate) type KeyHash = [u8; HASH_BYTES];
@@ -36,6 +37,8 @@ pub(crate) struct Key {
     grants: Vec<(Option<Arc<str>>, Arc<Grant>)>,
     /// The one environment that it opens, if it is one.
     sole: Option<Arc<str>>,
+    /// When it was last used: the same however it is described anew.
+    last_use: Arc<LastUse>,
 }
 
 /// What a key is to an environment.
@@ -52,6 +55,7 @@ pub(crate) enum Standing {
 /// The keys that loaded environments vouch for.
 pub(crate) struct Keys {
     vouched: ArcSwap<HashMap<KeyHash, Arc<Key>>>,
+    unvouched: Unvouched,
     writer: Mutex<()>,
     changes: watch::Sender<()>,
 }
@@ -87,11 +91,15 @@ impl Grant {
 impl Key {
     /// A key that was looked up.
     pub(crate) fn looked_up(grant: Arc<Grant>) -> Self {
-        Self::new(vec![(None, grant)])
+        Self::new(vec![(None, grant)], Arc::default())
     }
 
-    fn new(grants: Vec<(Option<Arc<str>>, Arc<Grant>)>) -> Self {
-        let mut key = Self { grants, sole: None };
+    fn new(grants: Vec<(Option<Arc<str>>, Arc<Grant>)>, last_use: Arc<LastUse>) -> Self {
+        let mut key = Self {
+            grants,
+            sole: None,
+            last_use,
+        };
         let environments = key.environments();
         if environments.len() == 1 {
             key.sole = environments.into_iter().next();
@@ -162,6 +170,16 @@ impl Key {
         })
     }
 
+    /// When it was last used, where a loaded environment vouches for it.
+    pub(crate) fn last_use(&self) -> &LastUse {
+        &self.last_use
+    }
+
+    /// A loaded environment that vouches for it, if one does.
+    fn voucher(&self) -> Option<&Arc<str>> {
+        self.grants.iter().find_map(|(voucher, _)| voucher.as_ref())
+    }
+
     /// Whether a loaded environment vouches for it itself.
     pub(crate) fn is_vouched_by(&self, environment: &str) -> bool {
         self.grants.iter().any(|(voucher, _)| {
@@ -176,6 +194,7 @@ impl Default for Keys {
     fn default() -> Self {
         Self {
             vouched: ArcSwap::default(),
+            unvouched: Unvouched::default(),
             writer: Mutex::default(),
             changes: watch::Sender::new(()),
         }
@@ -186,6 +205,38 @@ impl Keys {
     /// A key that loaded environments vouch for.
     pub(crate) fn get(&self, hash: &KeyHash) -> Option<Arc<Key>> {
         self.vouched.load().get(hash).cloned()
+    }
+
+    /// A key that is good was used.
+    pub(crate) fn note_use(&self, hash: &KeyHash, key: &Key, now: SystemTime) {
+        match key.voucher() {
+            Some(_) => key.last_use.note(now),
+            None => self.unvouched.note(*hash, now),
+        }
+    }
+
+    /// Which keys were used since the last time that this was asked.
+    pub(crate) fn take_uses(&self) -> Vec<KeyUse> {
+        let mut uses = self.unvouched.take();
+        let vouched = self.vouched.load();
+        uses.extend(vouched.iter().filter_map(|(hash, key)| {
+            Some(KeyUse {
+                hash: *hash,
+                last_used_at: key.last_use.take()?,
+                environment: key.voucher().cloned(),
+            })
+        }));
+        uses
+    }
+
+    /// Takes uses back that could not be written down, or passed on.
+    pub(crate) fn put_back(&self, uses: Vec<KeyUse>) {
+        for told in uses {
+            match self.get(&told.hash) {
+                Some(key) => key.last_use.note(told.last_used_at),
+                None => self.unvouched.note(told.hash, told.last_used_at),
+            }
+        }
     }
 
     /// Told of each change of any key.
@@ -207,15 +258,18 @@ impl Keys {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut vouched = HashMap::clone(&self.vouched.load());
         for (hash, grant) in changes {
-            let mut grants = vouched
-                .remove(&hash)
-                .map_or_else(Vec::new, |key| key.grants.clone());
+            let known = vouched.remove(&hash);
+            let (mut grants, last_use) = known.map_or_else(Default::default, |key| {
+                (key.grants.clone(), key.last_use.clone())
+            });
             grants.retain(|(voucher, _)| voucher.as_ref() != Some(environment));
             if let Some(grant) = grant {
                 grants.push((Some(environment.clone()), Arc::new(grant)));
             }
             if !grants.is_empty() {
-                vouched.insert(hash, Arc::new(Key::new(grants)));
+                vouched.insert(hash, Arc::new(Key::new(grants, last_use)));
+            } else if let Some(used_at) = last_use.take() {
+                self.unvouched.note(hash, used_at);
             }
         }
         self.vouched.store(Arc::new(vouched));

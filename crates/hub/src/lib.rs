@@ -12,6 +12,7 @@
 //! | what any stream does | `opening`, `follower`, `pace` |
 //! | SyncService | `sync`, `ruleset_stream`, `environments_stream` |
 //! | EvaluationService | `evaluation`, `results`, `evaluations_stream`, `changes`, `deadline` |
+//! | when keys were used; TelemetryService | `uses`, [`telemetry`] |
 //! | what ends or idles | `streams`, `maintenance` |
 //!
 //! Deliberately absent: any knowledge of Postgres or of an upstream; a task, a
@@ -44,10 +45,13 @@ pub mod source;
 mod state;
 mod streams;
 mod sync;
+pub mod telemetry;
 mod tombstones;
+mod uses;
 
 pub use config::HubConfig;
 pub use hub::{CROSS_ORIGIN_PATHS, Hub, NotCompiled};
 pub use refused::{ERROR_DOMAIN, reason_name};
 pub use source::{EnvironmentDelta, EnvironmentLoad, Source, SourceError, Tombstone};
 pub use streams::CloseConnection;
+pub use uses::KeyUse;

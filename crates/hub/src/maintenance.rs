@@ -84,6 +84,7 @@ fn judge(core: &Core, stream: &StreamHandle) -> Verdict {
         Some(key) => match key.standing(environment, true, now) {
             Standing::Open => {
                 stream.was_vouched.store(true, Ordering::Relaxed);
+                core.keys.note_use(&stream.holder.key, &key, now);
                 Verdict::Good
             }
             Standing::Ended => Verdict::Ended(GoodbyeReason::KeyRevoked),

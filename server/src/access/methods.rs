@@ -461,6 +461,10 @@ pub const METHODS: &[(&str, Rule)] = &[
         "/burgee.evaluation.v1.EvaluationService/Explain",
         Rule::DataPlane,
     ),
+    (
+        "/burgee.telemetry.v1.TelemetryService/ReportKeyUses",
+        Rule::DataPlane,
+    ),
     ("/grpc.health.v1.Health/Check", Rule::Public),
     ("/grpc.health.v1.Health/List", Rule::Public),
     ("/grpc.health.v1.Health/Watch", Rule::Public),

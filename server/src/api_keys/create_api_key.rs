@@ -80,6 +80,7 @@ pub(super) fn make(
     let mut entry = KeyEntry {
         id: Uuid::new_v4(),
         hash: secret.hash(),
+        last_used_at: None,
         key: Slot::new(key),
         opened: BTreeMap::new(),
         opens: BTreeMap::new(),

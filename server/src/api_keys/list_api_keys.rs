@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::names::{ApiKeyName, EnvironmentName};
 use crate::page::{Page, TimePlace};
+use crate::stored::timestamp;
 
 /// Gives one key, without its secret.
 ///
@@ -67,7 +68,11 @@ pub async fn list_api_keys(
 }
 
 fn stored(entry: &KeyEntry) -> Option<ApiKey> {
-    entry.key.before.as_ref().map(show)
+    let key = entry.key.before.as_ref().map(show)?;
+    Some(ApiKey {
+        last_used_time: entry.last_used_at.map(timestamp),
+        ..key
+    })
 }
 
 async fn wanted_environment(

@@ -1,10 +1,11 @@
-//! Which tokens and sessions were used. A use is not worth a write of its own: they are written down
-//! together, now and then.
+//! Which credentials were used: tokens and sessions, as they are recognised, and API keys, as the
+//! hub tells. A use is not worth a write of its own: they are written down together, now and then.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use burgee_hub::Hub;
 use sqlx::PgPool;
 use sqlx::types::time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -13,10 +14,15 @@ use crate::error::Error;
 
 /// How often they are written down.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// The most that are remembered between two writes; of others it is not known.
+/// The most tokens and sessions that are remembered between two writes; of others it is not known.
 const USES_MAX: usize = 10_000;
+/// How many one statement writes, so that none takes long.
+const ROWS_MAX: usize = 10_000;
 
-/// The credentials that were used since the last write, by their hashes. Cheap to clone.
+/// A credential by its hash, and when it was last used.
+type Use = ([u8; 32], OffsetDateTime);
+
+/// The credentials that were used since the last write. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Uses(Arc<Mutex<HashMap<[u8; 32], OffsetDateTime>>>);
 
@@ -29,49 +35,75 @@ impl Uses {
         }
     }
 
-    /// Writes them down now and then, and once more at the end.
-    pub async fn run(self, pool: PgPool, stop: CancellationToken) {
+    /// Writes them down now and then, and once more at the end. What could not be written is
+    /// tried again.
+    pub async fn run(self, hub: Hub, pool: PgPool, stop: CancellationToken) {
         let mut stopped = false;
         while !stopped {
             let pause = tokio::time::sleep(INTERVAL);
             stopped = stop.run_until_cancelled(pause).await.is_none();
-            if let Err(error) = self.write(&pool).await {
-                tracing::warn!(?error, "could not write down which credentials were used");
+            let told = hub.take_uses().into_iter();
+            self.remember(told.map(|told| (told.hash, told.last_used_at.into())));
+            let uses: Vec<Use> = std::mem::take(&mut *self.held()).into_iter().collect();
+            for uses in uses.chunks(ROWS_MAX) {
+                if let Err(error) = write(&pool, uses).await {
+                    tracing::warn!(?error, "could not write down which credentials were used");
+                    self.remember(uses.iter().copied());
+                }
             }
         }
     }
 
-    async fn write(&self, pool: &PgPool) -> Result<(), Error> {
-        let uses = std::mem::take(&mut *self.held());
-        if uses.is_empty() {
-            return Ok(());
+    fn remember(&self, told: impl Iterator<Item = Use>) {
+        let mut uses = self.held();
+        for (hash, at) in told {
+            let last = uses.entry(hash).or_insert(at);
+            *last = at.max(*last);
         }
-        let hashes: Vec<Vec<u8>> = uses.keys().map(|hash| hash.to_vec()).collect();
-        let times: Vec<OffsetDateTime> = uses.into_values().collect();
-        sqlx::query!(
-            "update tokens t
-             set last_used_at = greatest(t.last_used_at, used.at)
-             from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
-             where t.hash = used.hash",
-            &hashes,
-            &times,
-        )
-        .execute(pool)
-        .await?;
-        sqlx::query!(
-            "update sessions s
-             set last_seen_at = greatest(s.last_seen_at, used.at)
-             from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
-             where s.hash = used.hash",
-            &hashes,
-            &times,
-        )
-        .execute(pool)
-        .await?;
-        Ok(())
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<[u8; 32], OffsetDateTime>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Each hash is of one kind of credential.
+async fn write(pool: &PgPool, uses: &[Use]) -> Result<(), Error> {
+    let hashes: Vec<Vec<u8>> = uses.iter().map(|(hash, _)| hash.to_vec()).collect();
+    let times: Vec<OffsetDateTime> = uses.iter().map(|(_, at)| *at).collect();
+    sqlx::query!(
+        "update tokens t
+         set last_used_at = greatest(t.last_used_at, used.at)
+         from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
+         where t.hash = used.hash",
+        &hashes,
+        &times,
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!(
+        "update sessions s
+         set last_seen_at = greatest(s.last_seen_at, used.at)
+         from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
+         where s.hash = used.hash",
+        &hashes,
+        &times,
+    )
+    .execute(pool)
+    .await?;
+    // In order, so that replicas that write at the same time wait for each other in no circle.
+    sqlx::query!(
+        "insert into api_key_uses (api_key_id, last_used_at)
+         select k.id, used.at
+         from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
+         join api_keys k on k.hash = used.hash
+         order by k.id
+         on conflict (api_key_id) do update set last_used_at = excluded.last_used_at
+         where api_key_uses.last_used_at < excluded.last_used_at",
+        &hashes,
+        &times,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
