@@ -23,6 +23,8 @@
 //! | [`viewer`] | follows the evaluations of a context |
 //! | [`fault_proxy`] | a TCP connection that can be cut, stalled, refused |
 //! | [`scripted_upstream`] | a sync service that says whatever a test wants |
+//! | [`canaries`] | secrets that are searched for where they must not be |
+//! | [`collector`] | an OpenTelemetry collector |
 //! | [`errors`] | what a refusal says |
 //! | [`dev_server`] | `burgee-server dev`, and the lines it prints |
 #![allow(
@@ -37,6 +39,8 @@ pub mod accounts;
 pub mod audit;
 pub mod builders;
 pub mod callers;
+pub mod canaries;
+pub mod collector;
 pub mod dev_server;
 pub mod errors;
 pub mod fault_proxy;

@@ -168,8 +168,19 @@ impl Drop for Running {
 /// When it cannot be started.
 #[must_use]
 pub fn run(program: &Path, arguments: &[&str]) -> Output {
+    run_with(program, arguments, &[])
+}
+
+/// The same, with these environment variables.
+///
+/// # Panics
+///
+/// When it cannot be started.
+#[must_use]
+pub fn run_with(program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     dies_with_this_thread(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()))

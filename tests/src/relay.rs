@@ -92,6 +92,12 @@ impl TestRelay {
         header(file)?.position
     }
 
+    /// All that it has written to standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.process.stdout()
+    }
+
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {

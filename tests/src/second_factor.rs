@@ -34,6 +34,18 @@ impl Authenticator {
         }
     }
 
+    /// The seed, as it can be typed.
+    #[must_use]
+    pub fn secret_in_base32(&self) -> String {
+        self.totp.secret().to_base32()
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn secret(&self) -> Vec<u8> {
+        self.totp.secret().as_bytes().to_vec()
+    }
+
     /// The code of now.
     #[must_use]
     pub fn code(&self) -> String {

@@ -16,6 +16,7 @@ mod audit_seal;
 mod audit_tampering;
 mod bad_input;
 mod behind;
+mod canaries;
 mod dev;
 mod edge;
 mod faults;
