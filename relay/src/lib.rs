@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Options;
 use crate::data_dir::{DataDir, Restored};
 use crate::forwarding::Forwarding;
+use crate::serve::Terms;
 use crate::upstream::{Holdings, Upstream};
 
 const SDK: &str = "burgee-relay";
@@ -130,18 +131,20 @@ impl Relay {
         let following = CancellationToken::new();
         let upstream = tokio::spawn(upstream.run(self.restored, following.clone()));
 
-        let limits = Limits {
-            trusted_proxies: self.options.trusted_proxies,
-            ..Limits::default()
+        let terms = Terms {
+            limits: Limits {
+                trusted_proxies: self.options.trusted_proxies,
+                ..Limits::default()
+            },
+            origins: self.options.allowed_origins,
+            drain_window: self.options.drain_window,
         };
         let served = serve::serve(
             self.listening,
             &hub,
             &forwarding,
             holdings.standing(),
-            limits,
-            &self.options.allowed_origins,
-            self.options.drain_window,
+            terms,
             shutdown,
         )
         .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
-use burgee_hub::{CROSS_ORIGIN_PATHS, CloseConnection, Hub};
+use burgee_hub::{CROSS_ORIGIN_PATHS, CloseConnection, Hub, busy};
 use burgee_runtime::browsers::{self, AllowedOrigins};
 use burgee_runtime::calls::{CallLimits, guard, only_calls, unknown_path};
 use burgee_runtime::{Limits, Listening};
@@ -28,6 +28,17 @@ const HEALTH_NAMES: [&str; 4] = [
     "burgee.evaluation.v1.EvaluationService",
     "burgee.telemetry.v1.TelemetryService",
 ];
+
+/// What the operator has set of the port.
+pub(crate) struct Terms {
+    /// What peers are granted.
+    pub(crate) limits: Limits,
+    /// Of which origins pages may call.
+    pub(crate) origins: AllowedOrigins,
+    /// How long saying goodbye takes.
+    pub(crate) drain_window: Duration,
+}
+
 /// Serves until `shutdown`, and then until every stream was told to leave, or the
 /// window is over.
 pub(crate) async fn serve(
@@ -35,9 +46,7 @@ pub(crate) async fn serve(
     hub: &Hub,
     forwarding: &Forwarding,
     standing: watch::Receiver<Standing>,
-    limits: Limits,
-    origins: &AllowedOrigins,
-    drain_window: Duration,
+    terms: Terms,
     shutdown: CancellationToken,
 ) -> Result<(), tonic_reflection::server::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -47,18 +56,18 @@ pub(crate) async fn serve(
     let routes = with_reflection(hub.routes().add_service(health_service))?;
     let closing = CancellationToken::new();
     let serving = tokio::spawn(listening.serve(
-        router(routes, forwarding, origins),
+        router(routes, forwarding, &terms.origins),
         |extensions, connection| {
             // So that the hub can close a connection whose peer takes nothing.
             extensions.insert(CloseConnection(connection.close.clone()));
         },
-        limits,
+        terms.limits,
         closing.clone(),
     ));
     shutdown.cancelled().await;
     readiness.abort();
     report(&health, ServingStatus::NotServing).await;
-    hub.drain(drain_window).await;
+    hub.drain(terms.drain_window).await;
     closing.cancel();
     if let Err(error) = serving.await {
         tracing::error!(%error, "serving ended badly");
@@ -78,7 +87,7 @@ fn router(routes: Routes, forwarding: &Forwarding, origins: &AllowedOrigins) -> 
         .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
         .merge(services)
         .fallback(unknown_path);
-    let guarded = guard(router, &CallLimits::default());
+    let guarded = guard(router, &CallLimits::default(), busy);
     browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS)
 }
 

@@ -28,7 +28,7 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the control plane and the data plane from a Postgres database
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Try Burgee out: a private Postgres, a demo project, keys, on loopback
     Dev(Dev),
     /// Bring the database's schema up to date

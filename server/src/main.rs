@@ -36,7 +36,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     let options = telemetry::Options::from_environment("burgee-server", env!("CARGO_PKG_VERSION"))?;
     let telemetry = telemetry::init(&options)?;
     let outcome = match command {
-        Command::Serve(options) => serve(options).await,
+        Command::Serve(options) => serve(*options).await,
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => migrate(options).await,
         Command::CreateOrganization(options) => create_organization(&options).await,

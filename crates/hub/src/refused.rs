@@ -47,6 +47,12 @@ pub(crate) enum Refused {
     Internal,
 }
 
+/// What one call too many at the same time is told, whatever it asks.
+#[must_use]
+pub fn busy() -> Status {
+    Refused::Exhausted("too many calls at the same time; try again").into()
+}
+
 impl From<Exceeded> for Refused {
     fn from(exceeded: Exceeded) -> Self {
         Self::TooOften(exceeded)

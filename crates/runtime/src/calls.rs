@@ -36,6 +36,13 @@ pub struct CallLimits {
     pub deadline: Duration,
 }
 
+/// Places of calls, and what is said when there is none.
+#[derive(Debug, Clone)]
+struct Places {
+    free: Arc<Semaphore>,
+    busy: fn() -> Status,
+}
+
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
@@ -46,12 +53,14 @@ impl Default for CallLimits {
 }
 
 /// Puts `router` behind the limits, with an answer to unknown paths and to panics.
+/// `busy` is what one call too many is told.
 ///
 /// Belongs outside the gRPC-web layer, and inside [`crate::browsers::admit`]: browsers
 /// must be able to read these answers too. Handlers find their [`Deadline`] in the
 /// request's extensions.
-pub fn guard(router: Router, limits: &CallLimits) -> Router {
-    let places = Arc::new(Semaphore::new(limits.concurrent));
+pub fn guard(router: Router, limits: &CallLimits, busy: fn() -> Status) -> Router {
+    let free = Arc::new(Semaphore::new(limits.concurrent));
+    let places = Places { free, busy };
     router
         .layer(from_fn_with_state(limits.deadline, deadline::enforce))
         .layer(from_fn_with_state(places, shed))
@@ -64,10 +73,9 @@ pub async fn unknown_path(request: Request) -> Response {
     Caller::of(&request).answer(Status::unimplemented(message))
 }
 
-async fn shed(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = places.try_acquire() else {
-        let status = Status::resource_exhausted("too many calls at the same time; try again");
-        return Caller::of(&request).answer(status);
+async fn shed(State(places): State<Places>, request: Request, next: Next) -> Response {
+    let Ok(_place) = places.free.try_acquire() else {
+        return Caller::of(&request).answer((places.busy)());
     };
     next.run(request).await
 }

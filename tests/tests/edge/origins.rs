@@ -57,7 +57,7 @@ enum Credential {
 
 use Credential::{Bearer, Cookie};
 
-/// What comes of a call, and whether the page may read it.
+/// What comes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Answered,
@@ -68,9 +68,19 @@ enum Outcome {
 
 use Outcome::{Answered, NoCall, Unauthenticated};
 
-/// What a page's call comes to: by path, credential, origin and whether it is gRPC-web;
-/// with whether a page of another origin may read it.
-const TABLE: [(&str, Credential, &[Origin], bool, Outcome, bool); 11] = [
+/// A path, a credential, origins, whether it is gRPC-web; what comes of it, and whether
+/// a page of another origin may read that.
+type Row = (
+    &'static str,
+    Credential,
+    &'static [Origin],
+    bool,
+    Outcome,
+    bool,
+);
+
+/// What a page's calls come to.
+const TABLE: [Row; 11] = [
     // A cookie counts for own pages alone, that call as no form can.
     (ADMIN, Cookie, &[Own], true, Answered, false),
     (

@@ -29,7 +29,8 @@ async fn hangs() {
 }
 
 async fn guarded(limits: CallLimits, router: Router) -> Served {
-    Served::new(guard(router.fallback(unknown_path), &limits)).await
+    let busy = || tonic::Status::resource_exhausted("busy");
+    Served::new(guard(router.fallback(unknown_path), &limits, busy)).await
 }
 
 #[tokio::test]
