@@ -159,7 +159,7 @@ impl Limits {
     /// [`Exceeded`]: the address has called too often.
     pub fn stranger(&self, address: Option<IpAddr>) -> Result<(), Exceeded> {
         match address {
-            Some(address) => self.take(Limit::Address, address),
+            Some(address) => self.take(Limit::Address, address, Some(address)),
             None => Ok(()),
         }
     }
@@ -170,8 +170,8 @@ impl Limits {
     ///
     /// [`Exceeded`]: too often with this credential, or by this account.
     pub fn call(&self, credential: &KeyHash, account: impl Hash) -> Result<(), Exceeded> {
-        self.take(Limit::Credential, credential)?;
-        self.take(Limit::Account, account)
+        self.take(Limit::Credential, credential, None)?;
+        self.take(Limit::Account, account, None)
     }
 
     /// Counts a call with a key of the data plane that is good.
@@ -186,20 +186,21 @@ impl Limits {
         address: Option<IpAddr>,
     ) -> Result<(), Exceeded> {
         if kind != AccessKeyKind::Client {
-            return self.take(Limit::ServerKey, key);
+            return self.take(Limit::ServerKey, key, None);
         }
         // First, so that what one address is refused is not taken from the others.
         if let Some(address) = address {
-            self.take(Limit::ClientAddress, (key, address))?;
+            self.take(Limit::ClientAddress, (key, address), Some(address))?;
         }
-        self.take(Limit::ClientKey, key)
+        self.take(Limit::ClientKey, key, None)
     }
 
-    fn take(&self, limit: Limit, who: impl Hash) -> Result<(), Exceeded> {
+    /// Counts a call of somebody, who is told in the log by an address alone.
+    fn take(&self, limit: Limit, who: impl Hash, address: Option<IpAddr>) -> Result<(), Exceeded> {
         let now = Instant::now();
         let buckets = self.buckets(limit);
         buckets.take(who, now).map_err(|retry_after| {
-            self.0.refusals.note(limit, now);
+            self.0.refusals.note(limit, address, now);
             Exceeded {
                 limit,
                 rate: buckets.rate(),

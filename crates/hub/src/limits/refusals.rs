@@ -1,5 +1,6 @@
 //! What was refused, for the log: a line now and then, however many there are.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,11 +26,12 @@ struct Untold {
 }
 
 impl Refusals {
-    /// A call was refused.
-    pub(super) fn note(&self, limit: Limit, now: Instant) {
+    /// A call was refused, from an address if that is what is counted: one that many
+    /// have in common is a proxy's, which should be trusted.
+    pub(super) fn note(&self, limit: Limit, address: Option<IpAddr>, now: Instant) {
         if let Some(calls) = self.due(limit, now) {
-            let limit = limit.name();
-            tracing::warn!(limit, calls, "calls over a rate limit were refused");
+            let (limit, last) = (limit.name(), address.map(tracing::field::display));
+            tracing::warn!(limit, calls, last, "calls over a rate limit were refused");
         }
     }
 
