@@ -30,6 +30,7 @@ mod personal_tokens;
 mod protocols;
 mod relay_keys;
 mod relays;
+mod revocation;
 mod roles;
 mod salts;
 mod sealed_secrets;
