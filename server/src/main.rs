@@ -70,9 +70,6 @@ async fn serve(options: Serve) -> Result<(), Failure> {
         sealing: options.secret_keys.sealing()?,
         ..open(&options.database).await?
     };
-    let mut connection = app.pools.read.acquire().await?;
-    reseal::warn_of_missing_keys(&mut connection, &app.sealing).await?;
-    drop(connection);
     deployment::ensure_deployment(&app.pools.write).await?;
     let organization = deployment::ensure_organization(&app.pools.write).await?;
     deployment::revoke_dev_keys(&app).await?;

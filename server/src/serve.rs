@@ -22,6 +22,7 @@ use crate::change_feed::ChangeFeed;
 use crate::config::{Edge, Listen, Shutdown};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
+use crate::sealing::reseal;
 use crate::{compaction, grpc};
 
 /// A control plane with a port, not yet served.
@@ -96,6 +97,7 @@ impl Server {
     /// [`Failure::Reflection`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         let address = self.url();
+        reseal::warn_of_missing_keys(&self.app).await;
         let config = self.edge.callers.hub();
         let tokens = Tokens::new(&self.app, config.limits.clone());
         let hub = Hub::new(config);

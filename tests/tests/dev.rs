@@ -1,11 +1,13 @@
 //! Trying Burgee out: one command, and lines that work as pasted.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use burgee_proto::admin::v1::{ListEnvironmentsRequest, ListFlagsRequest, ListProjectsRequest};
 use burgee_tests::callers::Caller;
 use burgee_tests::dev_server::{DevServer, scripts, shell};
 use burgee_tests::errors::refused;
+use burgee_tests::people::PASSWORD;
 use burgee_tests::process::{Running, built};
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::within;
@@ -86,6 +88,24 @@ async fn the_demo_project_has_three_environments_and_flags_of_every_type() {
         let evaluation = desk.sdk().evaluate_for_alice(&key).await.unwrap();
         assert_eq!(evaluation.error_code, 0, "{key}: {evaluation:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_tries_it_out_can_have_a_second_factor_that_outlives_a_restart() {
+    const ADA: &str = "ada@example.com";
+    let mut desk = Desk::start().await;
+    let (ada, _) = desk.admin().person(ADA, "viewer", "").await;
+    let app = ada.begin_second_factor().await.unwrap();
+    ada.confirm_second_factor(&app.code()).await.unwrap();
+    let keys = desk.folder.path().join("secret-keys");
+    let mode = std::fs::metadata(keys).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    desk.dev.stop().await;
+    desk.start_again().await;
+    let nobody = Caller::anonymous(desk.dev.address());
+    nobody.sign_in(ADA, PASSWORD).await.unwrap_err();
+    // The one that confirmed it was used by that.
+    nobody.sign_in_with(ADA, &app.code_in(1)).await.unwrap();
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::envelope::KEY_ID_AT;
 use super::{Column, Place, Problem, Sealing};
+use crate::app::App;
 use crate::failure::Failure;
 use crate::keyring::ID_DIGITS;
 
@@ -83,23 +84,25 @@ pub async fn missing_keys(
     Ok(missing)
 }
 
-/// Warns of secrets that this server cannot open.
-///
-/// # Errors
-/// Those of the database.
-pub async fn warn_of_missing_keys(
-    connection: &mut PgConnection,
-    sealing: &Sealing,
-) -> Result<(), sqlx::Error> {
-    for (key_id, secrets) in missing_keys(connection, sealing, super::COLUMNS).await? {
-        tracing::warn!(
-            key_id,
-            secrets,
-            "secrets in the database are sealed with a key that --secret-key-file \
-             (BURGEE_SECRET_KEY_FILE) does not hold: what needs them is refused"
-        );
+/// Warns of secrets that this server cannot open. It serves all the same: most calls need none.
+pub async fn warn_of_missing_keys(app: &App) {
+    let missing = async {
+        let mut connection = app.pools.read.acquire().await?;
+        missing_keys(&mut connection, &app.sealing, super::COLUMNS).await
+    };
+    match missing.await {
+        Ok(missing) => {
+            for (key_id, secrets) in missing {
+                tracing::warn!(
+                    key_id,
+                    secrets,
+                    "secrets in the database are sealed with a key that --secret-key-file \
+                     (BURGEE_SECRET_KEY_FILE) does not hold: what needs them is refused"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "which keys secrets are sealed with is unknown"),
     }
-    Ok(())
 }
 
 /// Reseals some rows after one. None: there are no more.

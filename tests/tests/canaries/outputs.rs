@@ -115,38 +115,27 @@ impl Drive {
         let canary = self.canaries.add("an option", canary);
         let url = format!("postgres://burgee:{canary}@127.0.0.1/burgee");
         let bad_url = format!("postgres://burgee:{canary}@[127.0.0.1/burgee");
-        let verify = ["audit", "verify", "--database-url", &*url];
-        let cases: [(&str, &[&str], &[(&str, &str)], &str); 4] = [
-            (
-                "burgee-server",
-                &["serve", "--help"],
-                &[("BURGEE_DATABASE_URL", &url), ("BURGEE_AUDIT_KEY", &canary)],
-                "--database-url",
-            ),
-            (
-                "burgee-relay",
-                &["--help"],
-                &[("BURGEE_RELAY_KEY", &canary)],
-                "--key",
-            ),
-            (
-                "burgee-server",
-                &verify,
-                &[("BURGEE_AUDIT_KEY", &canary)],
-                "--audit-key",
-            ),
-            (
-                "burgee-server",
-                &["migrate"],
-                &[("BURGEE_DATABASE_URL", &bad_url)],
-                "--database-url",
-            ),
-        ];
-        let outputs = cases.map(|(program, arguments, environment, marker)| {
-            let output = run_with(&built(program), arguments, environment);
+        let say = |arguments: &[&str], option: (&str, &str), marker| {
+            let (program, arguments) = arguments.split_first().unwrap();
+            let output = run_with(&built(program), arguments, &[option]);
             let said = [output.stdout, output.stderr].concat();
             Output::new(format!("{program} {}", arguments[0]), said, marker)
-        });
-        outputs.into()
+        };
+        let url = ("BURGEE_DATABASE_URL", url.as_str());
+        let bad_url = ("BURGEE_DATABASE_URL", bad_url.as_str());
+        let audit_key = ("BURGEE_AUDIT_KEY", canary.as_str());
+        let relay_key = ("BURGEE_RELAY_KEY", canary.as_str());
+        let verify = ["burgee-server", "audit", "verify", "--database-url", url.1];
+        vec![
+            say(&["burgee-server", "serve", "--help"], url, "--database-url"),
+            say(
+                &["burgee-server", "serve", "--help"],
+                audit_key,
+                "--audit-key",
+            ),
+            say(&["burgee-relay", "--help"], relay_key, "--key"),
+            say(&verify, audit_key, "--audit-key"),
+            say(&["burgee-server", "migrate"], bad_url, "--database-url"),
+        ]
     }
 }
