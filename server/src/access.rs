@@ -8,6 +8,7 @@ mod role;
 
 use std::sync::Arc;
 
+use burgee_hub::credential::Kind;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -63,11 +64,16 @@ pub struct Session {
     pub lacks_second_factor: bool,
 }
 
+/// The kind and the hash of a credential.
+pub type Credential = (Kind, [u8; 32]);
+
 /// What the authentication layer found out about a call.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Who.
+    /// Who, as of a second ago.
     pub principal: Arc<Principal>,
+    /// By what they were recognised. None: the server itself calls.
+    pub credential: Option<Credential>,
     /// Which method, as `/package.Service/Method`.
     pub method: &'static str,
     /// What it takes, and where that must be held. None: to be known is enough.
@@ -116,6 +122,27 @@ impl Authorized {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.caller.principal
+    }
+
+    /// By what the caller was recognised. None: the server itself calls.
+    #[must_use]
+    pub fn credential(&self) -> Option<Credential> {
+        self.caller.credential
+    }
+
+    /// The same proof, for what the caller turned out to be meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::CredentialInvalid`] if they are nobody any more, [`Error::PermissionDenied`] if
+    /// they may no longer.
+    pub fn renewed(self, principal: Option<Principal>) -> Result<Self, Error> {
+        let principal = principal.ok_or(Error::CredentialInvalid)?;
+        let caller = Caller {
+            principal: Arc::new(principal),
+            ..self.caller
+        };
+        caller.check()?;
+        Ok(Self { caller })
     }
 
     /// The session of the person who calls.
@@ -245,6 +272,7 @@ pub fn vouch(organization: Uuid, actor: &str, method: &'static str) -> Authorize
                 token: None,
                 grants: Grants::everything(),
             }),
+            credential: None,
             method,
             needs: None,
             origin: Origin::default(),

@@ -43,12 +43,12 @@ use http::header::AUTHORIZATION;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::access::{self, Caller, Origin, Principal, Rule};
+use crate::access::{self, Caller, Credential, Origin, Principal, Rule};
 use crate::audit::denials::Denials;
 use crate::error::Error;
 
 pub use browser::admit_cookies;
-pub use tokens::Tokens;
+pub use tokens::{Tokens, find};
 pub use uses::Uses;
 
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
@@ -63,6 +63,7 @@ pub async fn authenticate(
         Ok(Recognised::Known(credential, principal, method, rule)) => {
             let caller = Caller {
                 principal,
+                credential: Some(credential),
                 method,
                 needs: rule.needs(),
                 origin: Origin::of(&request),
@@ -105,9 +106,6 @@ fn lacking(headers: &HeaderMap) -> Option<String> {
     let metadata = details.error_info().map(|info| &info.metadata);
     metadata.and_then(|metadata| metadata.get("permission").cloned())
 }
-
-/// The kind and the hash of a credential.
-type Credential = (Kind, [u8; 32]);
 
 /// Who calls.
 enum Recognised {

@@ -210,6 +210,7 @@ mod tests {
                 token: None,
                 grants: Grants::default(),
             }),
+            credential: None,
             method: "/m",
             needs: None,
             origin: Origin::default(),

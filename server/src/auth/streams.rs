@@ -13,8 +13,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use tonic::{Code, Status};
 
-use super::{Credential, Tokens};
-use crate::access::Caller;
+use super::Tokens;
+use crate::access::{Caller, Credential};
 
 /// How often it is asked whether the caller still may. With the age of what [`Tokens`] remember
 /// and the time of a look-up, a stream ends within 5 s of its credential.

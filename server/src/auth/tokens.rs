@@ -11,11 +11,10 @@ use burgee_proto::types::v1::ErrorReason;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 
-use super::Credential;
 use super::cache::Cache;
 use super::uses::Uses;
 use super::{sessions, test_keys};
-use crate::access::{Principal, ShownToken};
+use crate::access::{Credential, Principal, ShownToken};
 use crate::app::App;
 use crate::error::Error;
 use crate::members::grants_of;
@@ -86,12 +85,13 @@ impl Tokens {
     /// [`Error::CredentialInvalid`] for one that is unknown, revoked, expired,
     /// or made by `burgee-server dev` for itself alone;
     /// [`Error::Unavailable`] if the database does not answer in time.
-    pub(super) async fn look_up(&self, (kind, hash): Credential) -> Result<Arc<Principal>, Error> {
+    pub(super) async fn look_up(&self, credential: Credential) -> Result<Arc<Principal>, Error> {
+        let (_, hash) = credential;
         let asked = Instant::now();
         let answer = match self.cache.get(&hash, asked) {
             Some(answer) => answer,
             None => {
-                let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.find(kind, &hash)).await;
+                let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.find(credential)).await;
                 let answer = found.map_err(|_| Error::Unavailable {
                     reason: ErrorReason::DatabaseUnavailable,
                     cause: format!("no credential was looked up within {LOOK_UP_TIMEOUT:?}"),
@@ -109,69 +109,81 @@ impl Tokens {
         self.uses.clone()
     }
 
-    async fn find(&self, kind: Kind, hash: &[u8; 32]) -> Result<Option<Arc<Principal>>, Error> {
+    async fn find(&self, credential: Credential) -> Result<Option<Arc<Principal>>, Error> {
         let mut connection = self.pool.acquire().await?;
-        let found = match kind {
-            Kind::Session => sessions::look_up(&mut connection, hash).await?,
-            Kind::Test => test_keys::find(&mut connection, self.dev, hash).await?,
-            _ => self.find_token(&mut connection, hash).await?,
-        };
+        let found = find(&mut connection, self.dev, credential).await?;
         Ok(found.map(Arc::new))
     }
+}
 
-    async fn find_token(
-        &self,
-        connection: &mut PgConnection,
-        hash: &[u8; 32],
-    ) -> Result<Option<Principal>, Error> {
-        let found = sqlx::query!(
-            r#"select t.id, t.display_name, t.permissions, t.project_id, t.environment_id,
-                      p.key as "project?", e.key as "environment?",
-                      a.key as "account?", t.member_id,
-                      coalesce(a.id, m.id) as "owner!",
-                      coalesce(a.organization_id, m.organization_id) as "organization!"
-               from tokens t
-               left join service_accounts a on a.id = t.service_account_id and not a.disabled
-               left join members m on m.id = t.member_id and not m.deactivated
-               left join environments e on e.id = t.environment_id
-               left join projects p on p.id = coalesce(t.project_id, e.project_id)
-               where t.hash = $1
-                 and (a.id is not null or m.id is not null)
-                 and t.revoked_at is null
-                 and (t.expires_at is null or t.expires_at > clock_timestamp())
-                 and (not t.dev or $2)"#,
-            hash.as_slice(),
-            self.dev,
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(found) = found else {
-            return Ok(None);
-        };
-        let held = grants_of(connection, found.owner).await?;
-        let scopes = found.permissions.map(|permissions| {
-            let place = (found.project, found.environment).into();
-            let ids = (found.project_id, found.environment_id);
-            Scopes::read(&permissions, place, ids)
-        });
-        let name = TokenName {
-            owner: owner_of(found.account, found.member_id),
-            uid: found.id,
-        };
-        Ok(Some(Principal {
-            organization: found.organization,
-            actor: name.owner.to_string(),
-            subject: Some(name.owner.clone()),
-            session: None,
-            grants: match &scopes {
-                Some(scopes) => scopes.narrow(&held),
-                None => held,
-            },
-            token: Some(ShownToken {
-                name,
-                display_name: found.display_name,
-                narrowed: scopes.is_some(),
-            }),
-        }))
+/// Whose credential this is at this moment, as `connection` sees it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find(
+    connection: &mut PgConnection,
+    dev: bool,
+    (kind, hash): Credential,
+) -> Result<Option<Principal>, Error> {
+    match kind {
+        Kind::Session => sessions::look_up(connection, &hash).await,
+        Kind::Test => test_keys::find(connection, dev, &hash).await,
+        _ => find_token(connection, dev, &hash).await,
     }
+}
+
+async fn find_token(
+    connection: &mut PgConnection,
+    dev: bool,
+    hash: &[u8; 32],
+) -> Result<Option<Principal>, Error> {
+    let found = sqlx::query!(
+        r#"select t.id, t.display_name, t.permissions, t.project_id, t.environment_id,
+                  p.key as "project?", e.key as "environment?",
+                  a.key as "account?", t.member_id,
+                  coalesce(a.id, m.id) as "owner!",
+                  coalesce(a.organization_id, m.organization_id) as "organization!"
+           from tokens t
+           left join service_accounts a on a.id = t.service_account_id and not a.disabled
+           left join members m on m.id = t.member_id and not m.deactivated
+           left join environments e on e.id = t.environment_id
+           left join projects p on p.id = coalesce(t.project_id, e.project_id)
+           where t.hash = $1
+             and (a.id is not null or m.id is not null)
+             and t.revoked_at is null
+             and (t.expires_at is null or t.expires_at > clock_timestamp())
+             and (not t.dev or $2)"#,
+        hash.as_slice(),
+        dev,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let held = grants_of(connection, found.owner).await?;
+    let scopes = found.permissions.map(|permissions| {
+        let place = (found.project, found.environment).into();
+        let ids = (found.project_id, found.environment_id);
+        Scopes::read(&permissions, place, ids)
+    });
+    let name = TokenName {
+        owner: owner_of(found.account, found.member_id),
+        uid: found.id,
+    };
+    Ok(Some(Principal {
+        organization: found.organization,
+        actor: name.owner.to_string(),
+        subject: Some(name.owner.clone()),
+        session: None,
+        grants: match &scopes {
+            Some(scopes) => scopes.narrow(&held),
+            None => held,
+        },
+        token: Some(ShownToken {
+            name,
+            display_name: found.display_name,
+            narrowed: scopes.is_some(),
+        }),
+    }))
 }

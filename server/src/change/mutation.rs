@@ -7,6 +7,7 @@ use burgee_proto::admin::v1::Preview;
 use burgee_proto::types::v1::{EnvironmentPosition, ErrorReason};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 
 use super::Change;
 use super::commit::{self, Record};
@@ -14,6 +15,7 @@ use super::queue::Turn;
 use super::scope::Scope;
 use crate::access::{self, Authorized};
 use crate::app::App;
+use crate::auth;
 use crate::error::Error;
 use crate::texts::Violations;
 
@@ -246,6 +248,7 @@ async fn attempt<M: Mutation>(
     let common = message.common();
     let validate_only = common.validate_only;
     let locked = scope.lock(&mut transaction, organization).await?;
+    let authorized = renewed(&app, &mut transaction, authorized, &scope).await?;
     let mut change = Box::new(Change::new(app, transaction, authorized, common, locked));
     change.refuse_test_key_if_protected().await?;
     let mut response = message.apply(&mut change).await?;
@@ -267,6 +270,30 @@ async fn attempt<M: Mutation>(
     });
     change.write(shipment, record).await?;
     Ok(Prepared::Ready(change, response, turn))
+}
+
+/// Asks again who the caller is, under the organization's lock: who may do what changes under it
+/// alone, so whoever was shut out while they waited leaves nothing behind that lets them in.
+async fn renewed(
+    app: &App,
+    connection: &mut PgConnection,
+    authorized: Authorized,
+    scope: &Scope,
+) -> Result<Authorized, Error> {
+    let place = match scope {
+        Scope::Environment(_) | Scope::Project(_) => return Ok(authorized),
+        Scope::Environments(name) => Some(name.place()),
+        Scope::Organization => None,
+    };
+    let Some(credential) = authorized.credential() else {
+        return Ok(authorized);
+    };
+    let principal = auth::find(connection, app.dev, credential).await?;
+    let authorized = authorized.renewed(principal)?;
+    if let Some(place) = place {
+        authorized.demand(place)?;
+    }
+    Ok(authorized)
 }
 
 fn check_common(common: &Common) -> Result<(), Error> {

@@ -1,14 +1,16 @@
 //! What is done with members: roles, a name, and keeping them out.
 
 use burgee_proto::admin::v1::{
-    DeactivateMemberRequest, DeleteMemberRequest, DeleteRoleBindingRequest, ExplainAccessRequest,
-    GetMemberRequest, ListMembersRequest, ListProjectsRequest, ListRoleBindingsRequest, Member,
-    ReactivateMemberRequest, UpdateMemberRequest,
+    CreateServiceAccountTokenRequest, DeactivateMemberRequest, DeleteMemberRequest,
+    DeleteRoleBindingRequest, ExplainAccessRequest, GetMemberRequest, ListMembersRequest,
+    ListProjectsRequest, ListRoleBindingsRequest, Member, ReactivateMemberRequest,
+    UpdateMemberRequest,
 };
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{reason, refused};
 use burgee_tests::people::{PASSWORD, acceptance};
 use burgee_tests::server::TestServer;
+use burgee_tests::wait::{SOON, until};
 use tonic::{Code, Status};
 
 use super::{is_shut_out, other_organization, who_am_i};
@@ -246,4 +248,42 @@ async fn a_deleted_member_is_forgotten_unless_somebody_else_has_them() {
     // And Ada may come back, as somebody new.
     let (_, again) = owner.person("ada@example.com", "viewer", "").await;
     assert_ne!(again.uid, ada.uid);
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_while_their_change_waits_changes_nothing() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (ada, member) = owner.person("ada@example.com", "owner", "").await;
+    let pool = server.database().pool();
+    let mut holding = pool.begin().await.unwrap();
+    sqlx::query("select id from organizations for update")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let wanted = tokio::spawn(async move {
+        let request = CreateServiceAccountTokenRequest {
+            parent: "serviceAccounts/admin".to_owned(),
+            ..CreateServiceAccountTokenRequest::default()
+        };
+        let mut accounts = ada.service_accounts();
+        accounts.create_service_account_token(request).await
+    });
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    until("the change waits for the lock", SOON, async || {
+        server.database().number(waiting).await == 1
+    })
+    .await;
+    // As if whoever holds the lock deactivated them.
+    sqlx::query("update members set deactivated = true where id = $1::uuid")
+        .bind(&member.uid)
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    holding.commit().await.unwrap();
+    let status = refused(wanted.await.unwrap(), Code::Unauthenticated);
+    assert_eq!(reason(&status), "CREDENTIAL_INVALID");
+    let made = "select count(*) from tokens where creator like 'members/%'";
+    assert_eq!(server.database().number(made).await, 0);
 }
