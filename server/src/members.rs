@@ -125,6 +125,22 @@ async fn read_role(
     row.map(Row::decode).transpose()
 }
 
+/// What a subject may do, who is known by name: nothing, once they are kept out or gone.
+///
+/// # Errors
+/// Those of the database.
+pub async fn held_by(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    subject: &SubjectName,
+) -> Result<Grants, Error> {
+    let found = find_subject(connection, organization, subject).await?;
+    match found.filter(|subject| subject.active) {
+        Some(subject) => grants_of(connection, subject.id).await,
+        None => Ok(Grants::default()),
+    }
+}
+
 /// Refuses to hand out more than one holds.
 fn demand_cover(change: &Change, place: Place<'_>, permissions: Permissions) -> Result<(), Error> {
     let mut wanted = Grants::default();

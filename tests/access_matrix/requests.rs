@@ -1,11 +1,10 @@
 //! Requests of every RPC, made from the descriptors and their comments, which
 //! say what a name looks like.
 
-use std::collections::HashMap;
-
 use burgee_server::access::Rule;
+use burgee_tests::contract::Contract;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
     ReflectMessage as _, Value,
 };
 
@@ -17,52 +16,21 @@ pub(crate) struct Method {
     pub(crate) path: String,
     pub(crate) name: String,
     descriptor: MethodDescriptor,
-    comments: std::rc::Rc<Comments>,
+    contract: Contract,
 }
-
-/// The comment before each field, by its full name.
-type Comments = HashMap<String, String>;
 
 /// Every RPC of the contract.
 pub(crate) fn methods() -> Vec<Method> {
-    let pool = DescriptorPool::decode(burgee_proto::FILE_DESCRIPTOR_SET).unwrap();
-    let comments = std::rc::Rc::new(comments(&pool));
-    let services: Vec<_> = pool.services().collect();
-    let methods = services.iter().flat_map(|service| {
-        let service_name = service.full_name().to_owned();
-        let methods = service.methods().collect::<Vec<_>>().into_iter();
-        methods.map(move |descriptor| (service_name.clone(), descriptor))
-    });
+    let contract = Contract::load();
+    let methods = contract.methods().into_iter();
     methods
-        .map(|(service, descriptor)| Method {
-            path: format!("/{service}/{}", descriptor.name()),
+        .map(|(path, descriptor)| Method {
+            path,
             name: descriptor.name().to_owned(),
             descriptor,
-            comments: comments.clone(),
+            contract: contract.clone(),
         })
         .collect()
-}
-
-fn comments(pool: &DescriptorPool) -> Comments {
-    // Field numbers of FileDescriptorProto.message_type and DescriptorProto.field.
-    const MESSAGES: i32 = 4;
-    const FIELDS: i32 = 2;
-    let mut comments = Comments::new();
-    for file in pool.files() {
-        let proto = file.file_descriptor_proto();
-        let info = proto.source_code_info.iter();
-        for location in info.flat_map(|info| &info.location) {
-            let [MESSAGES, message, FIELDS, field] = location.path[..] else {
-                continue;
-            };
-            let message = &proto.message_type[usize::try_from(message).unwrap()];
-            let field = &message.field[usize::try_from(field).unwrap()];
-            let name = format!("{}.{}.{}", proto.package(), message.name(), field.name());
-            let comment = location.leading_comments().trim().to_owned();
-            comments.insert(name, comment);
-        }
-    }
-    comments
 }
 
 impl Method {
@@ -89,7 +57,7 @@ impl Method {
 
     fn names(&self, message: &MessageDescriptor) -> bool {
         message.fields().any(|field| {
-            let nested = self.nested(&field);
+            let nested = self.contract.nested(&field);
             self.pattern(&field).is_some()
                 || is_environments(&field)
                 || nested.is_some_and(|nested| self.names(&nested))
@@ -109,7 +77,7 @@ impl Method {
             } else if is_environments(&field) {
                 let name = Value::String(world.environment_name());
                 message.set_field(&field, Value::List(vec![name]));
-            } else if let Some(nested) = self.nested(&field) {
+            } else if let Some(nested) = self.contract.nested(&field) {
                 let mut made = DynamicMessage::new(nested);
                 self.fill(&mut made, world);
                 message.set_field(&field, Value::Message(made));
@@ -130,12 +98,9 @@ impl Method {
 
     /// A name such as `projects/{project}`, where the comment begins with one.
     fn pattern(&self, field: &FieldDescriptor) -> Option<&str> {
-        let comment = self.comments.get(field.full_name())?;
-        let pattern = comment.strip_prefix('`')?.split('`').next()?;
         // A resource that is made has no name yet, whatever the comment says.
         let given = !(field.name() == "name" && self.makes(field.parent_message()));
-        let is_name = pattern.contains("/{") && field.kind() == Kind::String;
-        (is_name && given).then_some(pattern)
+        self.contract.pattern(field).filter(|_| given)
     }
 
     /// Whether the RPC makes such a resource.
@@ -145,18 +110,6 @@ impl Method {
             resource => format!("Create{resource}"),
         };
         self.name == verb
-    }
-
-    /// The resource in a request.
-    fn nested(&self, field: &FieldDescriptor) -> Option<MessageDescriptor> {
-        let comment = self.comments.get(field.full_name())?;
-        let is_resource = ["Named by", "Needs a"]
-            .iter()
-            .any(|it| comment.starts_with(it));
-        match field.kind() {
-            Kind::Message(nested) if is_resource => Some(nested),
-            _ => None,
-        }
     }
 }
 

@@ -18,6 +18,10 @@ use burgee_proto::evaluation::v1::{EvaluateAllRequest, EvaluateRequest};
 use burgee_proto::sync::v1::sync_service_client::SyncServiceClient;
 use burgee_proto::telemetry::v1::telemetry_service_client::TelemetryServiceClient;
 use burgee_proto::types::v1::{Evaluation, EvaluationContext, Position};
+use bytes::{Buf as _, Bytes};
+use prost::Message as _;
+use prost_reflect::DynamicMessage;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -55,6 +59,45 @@ pub fn endpoint(address: &str) -> Endpoint {
         .tcp_nodelay(true)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
+}
+
+/// Encodes a message that is known at run time alone, and leaves the answer as it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Undecoded;
+
+impl Codec for Undecoded {
+    type Encode = DynamicMessage;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Undecoded {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn encode(&mut self, item: DynamicMessage, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        item.encode(into).unwrap();
+        Ok(())
+    }
+}
+
+impl Decoder for Undecoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        let length = from.remaining();
+        Ok(Some(from.copy_to_bytes(length)))
+    }
 }
 
 /// Puts `authorization: Bearer …` on each call.
@@ -132,6 +175,22 @@ impl Caller {
     #[must_use]
     pub fn raw(&self) -> (Channel, Bearer) {
         (self.channel.clone(), self.bearer.clone())
+    }
+
+    /// Calls a method, given as `/package.Service/Method`; gives the answer undecoded.
+    ///
+    /// # Errors
+    ///
+    /// What the call was refused with.
+    pub async fn call(&self, path: &str, request: DynamicMessage) -> Result<Bytes, Status> {
+        let mut client = tonic::client::Grpc::new(self.service.clone());
+        client
+            .ready()
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let path = path.parse().unwrap();
+        let response = client.unary(Request::new(request), path, Undecoded).await?;
+        Ok(response.into_inner())
     }
 
     /// Projects.

@@ -13,6 +13,7 @@
 //! | [`postgres`] | clusters and databases |
 //! | [`server`], [`relay`] | `burgee-server` and `burgee-relay`: start, kill −9, restart |
 //! | [`callers`] | typed clients with a credential |
+//! | [`contract`] | every RPC and what its fields' comments say, for generated requests |
 //! | [`project`] | a project with environments, and short words for changing it |
 //! | [`accounts`] | service accounts with a role somewhere |
 //! | [`audit`] | the audit log behind the API, for whoever tampers with it |
@@ -41,6 +42,7 @@ pub mod builders;
 pub mod callers;
 pub mod canaries;
 pub mod collector;
+pub mod contract;
 pub mod dev_server;
 pub mod errors;
 pub mod fault_proxy;

@@ -101,7 +101,7 @@ async fn whoever_is_in_a_group_has_its_roles_until_they_are_out_of_it() {
     let explained = owner.members().explain_access(request.clone()).await;
     let explained = explained.unwrap().into_inner();
     assert!(explained.allowed);
-    assert_eq!(explained.role_bindings, [binding.clone()]);
+    assert_eq!(explained.role_bindings, std::slice::from_ref(&binding));
     let expected = format!(
         "roles/developer held in {} by {CREW} allows it",
         staging.name
@@ -322,7 +322,7 @@ async fn a_group_is_made_changed_and_deleted_when_it_has_no_roles() {
     let second = page(first.next_page_token);
     let second = owner.members().list_groups(second).await;
     let second = second.unwrap().into_inner();
-    assert_eq!(second.groups, [updated.clone()]);
+    assert_eq!(second.groups, std::slice::from_ref(&updated));
     assert!(second.next_page_token.is_empty());
 
     let binding = owner.bind_subject(CREW, "viewer", "").await.unwrap();

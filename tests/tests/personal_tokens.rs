@@ -169,7 +169,7 @@ async fn a_token_is_listed_rotated_and_revoked_by_its_person_alone() {
         .own_token(personal_token(&["flag.read"], ""))
         .await
         .unwrap();
-    assert_eq!(own_tokens(&ada).await, [made.clone()]);
+    assert_eq!(own_tokens(&ada).await, std::slice::from_ref(&made));
     assert!(own_tokens(&ben).await.is_empty());
     let rotate = RotatePersonalTokenRequest {
         name: made.name.clone(),

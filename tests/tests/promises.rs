@@ -19,6 +19,7 @@ mod behind;
 mod canaries;
 mod dev;
 mod edge;
+mod escalation;
 mod faults;
 mod groups;
 mod idempotency;

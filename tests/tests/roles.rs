@@ -246,6 +246,27 @@ async fn nobody_gives_more_than_they_have() {
 }
 
 #[tokio::test]
+async fn nobody_takes_out_of_a_role_what_they_have_not() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let maker = custom_role("roles", &["role.manage"]);
+    owner.members().create_role(maker).await.unwrap();
+    let maker = owner.somebody("maker", "roles", "").await;
+    let strong = custom_role("strong", &["role.manage", "flag.delete"]);
+    let strong = owner.members().create_role(strong).await.unwrap();
+    let update = UpdateRoleRequest {
+        role: Some(Role {
+            permissions: vec!["role.manage".to_owned()],
+            ..strong.into_inner().role.unwrap()
+        }),
+        ..UpdateRoleRequest::default()
+    };
+    let outcome = maker.members().update_role(update.clone()).await;
+    refused(outcome, Code::PermissionDenied);
+    owner.members().update_role(update).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_last_owner_stays() {
     let server = TestServer::start().await;
     let owner = server.admin();

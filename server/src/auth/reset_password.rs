@@ -10,7 +10,8 @@ use crate::access::Origin;
 use crate::app::App;
 use crate::error::Error;
 use crate::members::acceptance::LINK_INVALID;
-use crate::names::MemberName;
+use crate::members::{grants_of, held_by};
+use crate::names::{MemberName, SubjectName};
 use crate::passwords::Context;
 use crate::texts::Violations;
 
@@ -24,6 +25,7 @@ struct Link {
     organization: Uuid,
     email: String,
     display_name: String,
+    created_by: String,
 }
 
 /// Sets a new password.
@@ -41,6 +43,7 @@ pub(super) async fn reset_password(
     violations.finish()?;
     let hash = credential::hash(&request.secret);
     let link = find(app, &hash).await?;
+    link.demand_cover(app).await?;
     let context = Context::new("new_password", [&link.email, &link.display_name]);
     context.check_length(&request.new_password)?;
     let turn = app.passwords.turn().await?;
@@ -69,11 +72,26 @@ pub(super) async fn reset_password(
     Ok(ResetPasswordResponse {})
 }
 
+impl Link {
+    /// Refuses a link whose maker may not do any more, or not yet, all that the member may:
+    /// with it they would gain what the member was given since.
+    async fn demand_cover(&self, app: &App) -> Result<(), Error> {
+        // The program itself resets whomever it is told to.
+        let Ok(maker) = SubjectName::parse("creator", &self.created_by) else {
+            return Ok(());
+        };
+        let mut connection = app.pools.authentication.acquire().await?;
+        let held = held_by(&mut connection, self.organization, &maker).await?;
+        let member = grants_of(&mut connection, self.member).await?;
+        held.missing(&member).map_or(Ok(()), |_| Err(invalid()))
+    }
+}
+
 async fn find(app: &App, hash: &[u8]) -> Result<Link, Error> {
     let link = sqlx::query_as!(
         Link,
         "select r.id, m.id as member, m.person_id as person, m.organization_id as organization,
-                p.email, m.display_name
+                p.email, m.display_name, r.created_by
          from password_resets r
          join members m on m.id = r.member_id
          join people p on p.id = m.person_id

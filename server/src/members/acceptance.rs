@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::give_role::{RoleAt, give, permissions_of};
 use super::invitation::{self, Row};
-use super::{find_subject, grants_of, member};
+use super::{held_by, member};
 use crate::access::Grants;
 use crate::change::scope::Scope;
 use crate::change::{Change, Common, Mutation, Outcome};
@@ -172,11 +172,7 @@ async fn role_of(change: &mut Change, invitation: &Row) -> Result<RoleAt, Error>
     // The program itself invites owners.
     if let Ok(creator) = SubjectName::parse("creator", &invitation.created_by) {
         let organization = change.authorized.organization();
-        let found = find_subject(change.connection(), organization, &creator).await?;
-        let held = match found.filter(|creator| creator.active) {
-            Some(creator) => grants_of(change.connection(), creator.id).await?,
-            None => Grants::default(),
-        };
+        let held = held_by(change.connection(), organization, &creator).await?;
         let mut given = Grants::default();
         given.add(role.place.place(), role.permissions);
         if held.missing(&given).is_some() {

@@ -5,7 +5,7 @@ use burgee_proto::types::v1::ErrorReason;
 use prost::Message as _;
 
 use super::create_role::checked;
-use super::{demand_cover, read_role, record_role, show};
+use super::{allowed_by, demand_cover, read_role, record_role, show};
 use crate::access::{BuiltIn, Place};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
@@ -40,7 +40,9 @@ impl Mutation for UpdateRoleRequest {
                 ..UpdateRoleResponse::default()
             });
         }
-        demand_cover(change, Place::Organization, permissions)?;
+        // Nobody gives more than they have, nor takes it away.
+        let before = allowed_by(&name.role, Some(&stored.message.permissions));
+        demand_cover(change, Place::Organization, permissions.union(before))?;
         let after = stored.next(merged, change.actor(), change.now());
         sqlx::query!(
             "update roles

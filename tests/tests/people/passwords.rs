@@ -111,6 +111,21 @@ async fn a_forgotten_password_is_set_anew_by_a_link_once() {
 }
 
 #[tokio::test]
+async fn a_link_ends_when_its_member_may_do_more_than_whoever_made_it() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (admin, _) = owner.person("admin@example.com", "admin", "").await;
+    let (_, member) = owner.person(ADA, "viewer", "").await;
+    let by_admin = link(&admin, &member.name).await.unwrap().secret;
+    let by_owner = link(owner, &member.name).await.unwrap().secret;
+    owner.bind_subject(&member.name, "owner", "").await.unwrap();
+    let nobody = server.nobody();
+    let outcome = reset(&nobody, &by_admin, NEW).await;
+    refused(outcome, Code::Unauthenticated);
+    reset(&nobody, &by_owner, NEW).await.unwrap();
+}
+
+#[tokio::test]
 async fn nobody_resets_the_password_of_whoever_may_do_more() {
     let server = TestServer::start().await;
     let owner = server.admin();
