@@ -108,7 +108,7 @@ async fn environments_come_and_go_with_a_pattern_at_every_hop() {
     let (key, secret) = make(server.admin(), patterns(&[EVERY_PRODUCTION]))
         .await
         .unwrap();
-    assert_eq!(key.environments, [production.name.clone()]);
+    assert_eq!(key.environments, [production.name.as_str()]);
     let (_, below) = make(server.admin(), patterns(&[ALL])).await.unwrap();
     let near = TestRelay::start(server.address(), &secret).await;
     serves(&near, &production).await;
@@ -174,7 +174,7 @@ async fn a_successor_follows_the_patterns_and_an_ended_key_does_not() {
     let first = shop.environment("first").await;
     serves(&relay, &first).await;
     let opened = get(owner, &old).await.unwrap().environments;
-    assert_eq!(opened, [first.name.clone()], "until the overlap ends");
+    assert_eq!(opened, [first.name.as_str()], "until the overlap ends");
 
     let request = RevokeApiKeyRequest {
         name: old.name.clone(),
@@ -220,10 +220,10 @@ async fn patterns_become_a_list_and_a_list_becomes_patterns() {
     let listed = update(owner, listed, &["environment_patterns"])
         .await
         .unwrap();
-    assert_eq!(listed.environments, [first.name.clone()]);
+    assert_eq!(listed.environments, [first.name.as_str()]);
     let second = shop.environment("second").await;
     let listed = get(owner, &listed).await.unwrap();
-    assert_eq!(listed.environments, [first.name.clone()]);
+    assert_eq!(listed.environments, [first.name.as_str()]);
 
     let follows = ApiKey {
         environment_patterns: vec![ALL_OF_SHOP.to_owned()],
