@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use burgee_runtime::{listening, telemetry, tls};
 use tonic::Status;
@@ -75,6 +76,18 @@ pub enum Failure {
     /// The audit log is not as it was sealed.
     #[error("the audit log is not as it was sealed: {0}")]
     AuditLog(Finding),
+    /// The authorities that calls to others shall trust cannot be used.
+    #[error(
+        "the certificate authorities of --outbound-ca-file (BURGEE_OUTBOUND_CA_FILE) {} cannot \
+         be used: {cause}",
+        file.display()
+    )]
+    CertificateAuthorities {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// What was built in is broken.
     #[error("the descriptors that were built in cannot be served: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),

@@ -13,6 +13,7 @@
 //! | [`audit`] | who did what |
 //! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
+//! | [`outbound`] | calls to others, at addresses that users chose |
 //! | [`deployment`], [`first_owner`] | migrations, the epoch, the first organization and its owner |
 //! | [`dev`], [`private_postgres`] | trying Burgee out |
 //! | [`failure`] | why the process ends |
@@ -41,6 +42,7 @@ pub mod keyring;
 pub mod members;
 pub mod names;
 pub mod organizations;
+pub mod outbound;
 pub mod page;
 pub mod passwords;
 pub mod personal_tokens;
