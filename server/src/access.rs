@@ -62,6 +62,9 @@ pub struct Session {
     pub second_factor: bool,
     /// Whether the organization wants one, and they have none.
     pub lacks_second_factor: bool,
+    /// The organization whose identity provider vouches for them, and beyond which it vouches
+    /// for nothing. None: they gave their own password.
+    pub bound_to: Option<Uuid>,
 }
 
 /// The kind and the hash of a credential.

@@ -14,6 +14,8 @@ use crate::config::Database;
 use crate::descriptors::Descriptors;
 use crate::error::Error;
 use crate::failure::Failure;
+use crate::outbound::Outbound;
+use crate::outbound::options::OutboundOptions;
 use crate::passwords::Passwords;
 use crate::sealing::Sealing;
 
@@ -63,6 +65,8 @@ pub struct App {
     pub dev: bool,
     /// Seals secrets that the database gives back, if there is a key for them.
     pub sealing: Sealing,
+    /// Calls others, at addresses that users chose.
+    pub outbound: Outbound,
     /// Hashes passwords, a few at a time.
     pub passwords: Passwords,
     /// Told after each local commit, so that the feed need not wait for Postgres.
@@ -97,6 +101,7 @@ impl App {
             queues: Arc::default(),
             dev,
             sealing: Sealing::default(),
+            outbound: OutboundOptions::default().outbound()?,
             passwords: Passwords::default(),
             committed: watch::Sender::new(()),
         })

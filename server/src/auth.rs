@@ -8,11 +8,14 @@
 //! too often, or guesses, is told so before anything is looked up for them.
 
 mod accept_invitation;
+mod begin_oidc_sign_in;
 mod browser;
 mod cache;
 mod change_password;
+mod complete_oidc_sign_in;
 mod cookie;
 mod enroll_second_factor;
+mod list_sign_in_options;
 mod new_password;
 mod own_second_factor;
 mod own_sessions;
@@ -43,13 +46,17 @@ use http::header::AUTHORIZATION;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::access::{self, Caller, Credential, Origin, Principal, Rule};
+use crate::access::{self, Caller, Credential, Origin, Principal, Rule, Session};
 use crate::audit::denials::Denials;
 use crate::error::Error;
 
 pub use browser::admit_cookies;
 pub use tokens::{Tokens, find};
 pub use uses::Uses;
+
+/// For a session that was made with an identity provider, where a person must have signed in.
+const BOUND: &str = "the session was made with an identity provider, and is good for its \
+                     organization alone; sign in with your password";
 
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
 /// layer, which turns its statuses into what browsers read.
@@ -132,7 +139,7 @@ async fn recognise(
             tokens.stranger(site)?;
             Ok(Recognised::Unproven)
         }
-        Rule::Known | Rule::Session | Rule::Permission(..) => {
+        Rule::Known | Rule::Session | Rule::Person | Rule::Permission(..) => {
             let credential = match presented(headers) {
                 Ok((Kind::Test, _)) if !TEST_KEY_METHODS.contains(&method) => {
                     Err(Error::CredentialInvalid)
@@ -147,11 +154,20 @@ async fn recognise(
                 }
             };
             let principal = tokens.principal(credential, site).await?;
-            if rule == Rule::Session && principal.session.is_none() {
-                return Err(Error::CredentialInvalid.into());
-            }
+            check_session(rule, principal.session)?;
             Ok(Recognised::Known(credential, principal, method, rule))
         }
+    }
+}
+
+/// Refuses a session where there must be one, and is none, or one of another kind.
+fn check_session(rule: Rule, session: Option<Session>) -> Result<(), Error> {
+    match (rule, session) {
+        (Rule::Session | Rule::Person, None) => Err(Error::CredentialInvalid),
+        (Rule::Person, Some(session)) if session.bound_to.is_some() => {
+            Err(Error::ProofInvalid { description: BOUND })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -64,6 +64,9 @@ async fn delete_ended_sign_ins(pool: &PgPool) -> Result<(), Error> {
     sqlx::query!("delete from password_resets where expires_at < now() - interval '30 days'")
         .execute(pool)
         .await?;
+    sqlx::query!("delete from sign_in_flows where expires_at < now()")
+        .execute(pool)
+        .await?;
     sqlx::query!("delete from password_attempts where failed_at < now() - interval '1 day'")
         .execute(pool)
         .await?;

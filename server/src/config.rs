@@ -11,6 +11,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::audit::keys::KeyOptions;
 use crate::audit::verify::Anchor;
+use crate::oidc::options::OidcOptions;
+use crate::outbound::options::OutboundOptions;
 use crate::sealing::options::SecretKeyOptions;
 pub use callers::Callers;
 pub use edge::Edge;
@@ -172,6 +174,12 @@ pub struct Serve {
     /// What secrets in the database are sealed with.
     #[command(flatten)]
     pub secret_keys: SecretKeyOptions,
+    /// Calls to others.
+    #[command(flatten)]
+    pub outbound: OutboundOptions,
+    /// Signing in with identity providers.
+    #[command(flatten)]
+    pub oidc: OidcOptions,
     /// Bring the database's schema up to date first
     #[arg(long, env = "BURGEE_MIGRATE")]
     pub migrate: bool,

@@ -14,9 +14,12 @@ use burgee_runtime::Listening;
 use crate::app::App;
 use crate::config::{Database, Dev, Edge};
 use crate::deployment;
+use crate::error::Error;
 use crate::failure::Failure;
 use crate::first_owner;
 use crate::keyring::{Keyring, Purpose};
+use crate::oidc::options::OidcOptions;
+use crate::outbound::{Allowed, Outbound};
 use crate::private_postgres::{Options, PrivatePostgres};
 use crate::sealing::Sealing;
 use crate::serve::{Server, asked_to_end};
@@ -54,6 +57,8 @@ async fn serve(
     let secret_keys = Keyring::read_or_make(Purpose::Secrets, &secret_keys)?;
     let app = App {
         sealing: Sealing::new(secret_keys),
+        // An identity provider to try things out with is on this machine.
+        outbound: Outbound::new(Allowed::loopback(), Vec::new()).map_err(Error::internal)?,
         ..App::connect(&database, true).await?
     };
     deployment::ensure_deployment(&app.pools.write).await?;
@@ -71,7 +76,9 @@ async fn serve(
     let audit_keys = options.data_dir.join(AUDIT_KEYS);
     let audit_keys = Keyring::read_or_make(Purpose::AuditLog, &audit_keys)?;
     let owner_link = first_owner::link(&app, organization).await?;
+    let outbound = app.outbound.clone();
     let server = Server::on(listening, app, audit_keys, Edge::dev(), &options.shutdown);
+    let oidc = OidcOptions::default().oidc(outbound, &server.url())?;
     let owner_link = owner_link.map(|link| link.url(&server.url()));
     let lines = printout::lines(server.local_addr(), &credentials, owner_link.as_deref());
     print!("{lines}");
@@ -82,6 +89,6 @@ async fn serve(
             how = postgres.ended() => lost = Some(how),
         }
     };
-    server.run(stop).await?;
+    server.run(oidc, stop).await?;
     lost.map_or(Ok(()), |how| Err(Failure::PostgresEnded(how)))
 }

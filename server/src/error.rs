@@ -117,7 +117,7 @@ pub enum Error {
     Unavailable {
         /// What is away.
         reason: ErrorReason,
-        /// For the log.
+        /// For the log; for the caller too, if it is an identity provider that is away.
         cause: String,
     },
     /// A fault of Burgee's own.

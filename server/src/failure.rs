@@ -88,6 +88,12 @@ pub enum Failure {
         /// What is wrong with it.
         cause: String,
     },
+    /// Identity providers cannot send people back there.
+    #[error(
+        "--oidc-redirect-uri (BURGEE_OIDC_REDIRECT_URI), or /auth/callback of --public-url, is no \
+         http:// or https:// URL without a fragment: {0}"
+    )]
+    RedirectUri(String),
     /// What was built in is broken.
     #[error("the descriptors that were built in cannot be served: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),

@@ -13,6 +13,7 @@ use burgee_proto::admin::v1::audit_service_server::AuditServiceServer;
 use burgee_proto::admin::v1::auth_service_server::AuthServiceServer;
 use burgee_proto::admin::v1::environment_service_server::EnvironmentServiceServer;
 use burgee_proto::admin::v1::flag_service_server::FlagServiceServer;
+use burgee_proto::admin::v1::identity_provider_service_server::IdentityProviderServiceServer;
 use burgee_proto::admin::v1::member_service_server::MemberServiceServer;
 use burgee_proto::admin::v1::organization_service_server::OrganizationServiceServer;
 use burgee_proto::admin::v1::personal_token_service_server::PersonalTokenServiceServer;
@@ -29,9 +30,10 @@ use crate::app::App;
 use crate::audit::denials::Denials;
 use crate::auth::{self, Tokens};
 use crate::failure::Failure;
+use crate::oidc::Oidc;
 use crate::{
-    api_keys, audit, environments, flags, http, members, organizations, personal_tokens, projects,
-    segments, service_accounts,
+    api_keys, audit, environments, flags, http, identity_providers, members, organizations,
+    personal_tokens, projects, segments, service_accounts,
 };
 
 /// The largest request, in bytes.
@@ -46,6 +48,7 @@ pub const SERVICES: &[&str] = &[
     "burgee.admin.v1.ApiKeyService",
     "burgee.admin.v1.OrganizationService",
     "burgee.admin.v1.AuthService",
+    "burgee.admin.v1.IdentityProviderService",
     "burgee.admin.v1.MemberService",
     "burgee.admin.v1.ServiceAccountService",
     "burgee.admin.v1.PersonalTokenService",
@@ -60,14 +63,14 @@ pub const SERVICES: &[&str] = &[
 /// # Errors
 /// [`Failure::Reflection`].
 pub fn router(
-    app: &App,
+    (app, oidc): (&App, &Oidc),
     hub: &Hub,
     tokens: Tokens,
     denials: Denials,
     health: HealthServer<impl Health>,
     origins: &AllowedOrigins,
 ) -> Result<Router, Failure> {
-    let services = reflected(administered(app, hub).add_service(health))?;
+    let services = reflected(administered((app, oidc), hub).add_service(health))?;
     let services = services
         .into_axum_router()
         // The innermost layer first.
@@ -80,7 +83,7 @@ pub fn router(
     Ok(browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS))
 }
 
-fn administered(app: &App, hub: &Hub) -> Routes {
+fn administered((app, oidc): (&App, &Oidc), hub: &Hub) -> Routes {
     macro_rules! limited {
         ($server:ident, $module:ident $(, $field:ident)?) => {
             $server::new($module::service::Service {
@@ -97,7 +100,12 @@ fn administered(app: &App, hub: &Hub) -> Routes {
         .add_service(limited!(SegmentServiceServer, segments))
         .add_service(limited!(ApiKeyServiceServer, api_keys))
         .add_service(limited!(OrganizationServiceServer, organizations))
-        .add_service(limited!(AuthServiceServer, auth))
+        .add_service(limited!(AuthServiceServer, auth, oidc))
+        .add_service(limited!(
+            IdentityProviderServiceServer,
+            identity_providers,
+            oidc
+        ))
         .add_service(limited!(MemberServiceServer, members))
         .add_service(limited!(ServiceAccountServiceServer, service_accounts))
         .add_service(limited!(PersonalTokenServiceServer, personal_tokens))

@@ -9,6 +9,7 @@
 //! | [`change_feed`] | follows the heads and items, feeds the hub |
 //! | [`organizations`], [`members`], [`groups`], [`service_accounts`] | companies, people, groups, machines' accounts, and who may do what |
 //! | [`passwords`], [`second_factor`], [`sessions`] | how people are known |
+//! | [`identity_providers`], [`oidc`] | signing in with a provider of the organization |
 //! | [`tokens`], [`personal_tokens`] | how scripts are known, for an account or for a person |
 //! | [`audit`] | who did what |
 //! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
@@ -38,9 +39,11 @@ pub mod flags;
 pub mod groups;
 pub mod grpc;
 pub mod http;
+pub mod identity_providers;
 pub mod keyring;
 pub mod members;
 pub mod names;
+pub mod oidc;
 pub mod organizations;
 pub mod outbound;
 pub mod page;

@@ -68,22 +68,25 @@ async fn serve(options: Serve) -> Result<(), Failure> {
     let keys = options.audit_keys.keys()?;
     let app = App {
         sealing: options.secret_keys.sealing()?,
+        outbound: options.outbound.outbound()?,
         ..open(&options.database).await?
     };
+    let outbound = app.outbound.clone();
     deployment::ensure_deployment(&app.pools.write).await?;
     let organization = deployment::ensure_organization(&app.pools.write).await?;
     deployment::revoke_dev_keys(&app).await?;
     let owner_link = first_owner::link(&app, organization).await?;
     let (listen, shutdown) = (&options.listen, &options.shutdown);
     let server = Server::bind(app, keys, listen, options.edge, shutdown).await?;
+    let public_url = options.public_url.unwrap_or_else(|| server.url());
+    let oidc = options.oidc.oidc(outbound, &public_url)?;
     if let Some(link) = owner_link {
-        let public_url = options.public_url.unwrap_or_else(|| server.url());
         let link = link.url(&public_url);
         println!(
             "nobody can sign in yet; who opens this within 24 hours is the first owner: {link}"
         );
     }
-    server.run(asked_to_end()).await
+    server.run(oidc, asked_to_end()).await
 }
 
 async fn create_organization(options: &CreateOrganization) -> Result<(), Failure> {

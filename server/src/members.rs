@@ -4,6 +4,7 @@
 //! the organization's lock: what is checked cannot move, and the audit log tells of it.
 
 pub mod acceptance;
+pub mod arrival;
 mod binding;
 pub mod create_password_reset;
 pub mod create_role;
@@ -21,6 +22,7 @@ pub mod list_invitations;
 pub mod list_members;
 pub mod list_role_bindings;
 pub mod list_roles;
+pub mod mapped_roles;
 pub mod member;
 mod owners;
 pub mod reset_second_factor;

@@ -2,6 +2,7 @@
 
 mod access;
 mod environment_patterns;
+mod identities;
 mod people;
 mod projects;
 
@@ -13,6 +14,7 @@ pub use access::{
     GroupName, OrganizationName, RoleBindingName, RoleName, ServiceAccountName, TokenName,
 };
 pub use environment_patterns::EnvironmentPattern;
+pub use identities::{IdentityName, IdentityProviderName};
 pub use people::{InvitationName, MemberName, SessionName, SubjectName};
 pub use projects::{
     ApiKeyName, EnvironmentName, FlagConfigName, FlagName, ProjectName, SegmentConfigName,

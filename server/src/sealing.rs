@@ -25,11 +25,12 @@ use secrecy::SecretSlice;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::identity_providers;
 use crate::keyring::{Key, Keyring, Purpose};
 use crate::second_factor;
 
 /// Every column that holds sealed secrets.
-pub const COLUMNS: &[Column] = &[second_factor::SEED];
+pub const COLUMNS: &[Column] = &[second_factor::SEED, identity_providers::CLIENT_SECRET];
 
 /// A column that holds sealed secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

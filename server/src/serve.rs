@@ -22,6 +22,7 @@ use crate::change_feed::ChangeFeed;
 use crate::config::{Edge, Listen, Shutdown};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
+use crate::oidc::Oidc;
 use crate::sealing::reseal;
 use crate::{compaction, grpc};
 
@@ -90,12 +91,12 @@ impl Server {
         format!("{}://{}", self.scheme, self.local_addr())
     }
 
-    /// Serves until `stop`, and then until everybody has been told: health says
+    /// Serves, signing people in with their identity providers too, until `stop`, and then until everybody has been told: health says
     /// NOT_SERVING, streams say goodbye, calls end, connections close.
     ///
     /// # Errors
     /// [`Failure::Reflection`].
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    pub async fn run(self, oidc: Oidc, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         let address = self.url();
         reseal::warn_of_missing_keys(&self.app).await;
         let config = self.edge.callers.hub();
@@ -108,7 +109,14 @@ impl Server {
         let uses = tokens.uses();
         let denials = Denials::default();
         let origins = self.edge.origins();
-        let router = grpc::router(&self.app, &hub, tokens, denials.clone(), health, &origins)?;
+        let router = grpc::router(
+            (&self.app, &oidc),
+            &hub,
+            tokens,
+            denials.clone(),
+            health,
+            &origins,
+        )?;
 
         let stopped = CancellationToken::new();
         let workers = TaskTracker::new();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::access::Origin;
 use crate::error::Error;
-use crate::names::SessionName;
+use crate::names::{IdentityProviderName, SessionName};
 use crate::random;
 use crate::stored::timestamp;
 
@@ -29,6 +29,16 @@ pub struct Row {
     last_seen_at: OffsetDateTime,
     expires_at: OffsetDateTime,
     second_factor: bool,
+    identity_provider: Option<String>,
+}
+
+/// What somebody has proven to begin a session.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Proven {
+    /// A second factor. Without one they have none, or an identity provider asked for its own.
+    pub second_factor: bool,
+    /// That an identity provider knows them, by this identity. None: a password.
+    pub identity: Option<Uuid>,
 }
 
 impl Row {
@@ -46,6 +56,11 @@ impl Row {
             expire_time: Some(timestamp(self.expires_at)),
             current: self.id == current,
             second_factor: self.second_factor,
+            identity_provider: self
+                .identity_provider
+                .clone()
+                .map(|provider| IdentityProviderName { provider }.to_string())
+                .unwrap_or_default(),
         }
     }
 }
@@ -53,15 +68,17 @@ impl Row {
 /// Signs a member in, who proved a second factor or has none.
 ///
 /// # Errors
-/// [`Error::ProofInvalid`] for one who was deactivated in the meantime.
+/// [`Error::ProofInvalid`] for one who was deactivated in the meantime, or whose identity
+/// provider was.
 pub async fn begin(
     connection: &mut PgConnection,
-    (member, second_factor): (Uuid, bool),
+    (member, proven): (Uuid, Proven),
     origin: &Origin,
 ) -> Result<(Row, Secret), Error> {
     let secret = credential::generate(Kind::Session, random::bytes()?);
     let hash = secret.hash();
-    // The lock: whoever deactivates the member ends this session too, or comes first.
+    // The locks: whoever deactivates the member or disables the identity provider ends this
+    // session too, or comes first.
     let row = sqlx::query_as!(
         Row,
         r#"with member as (
@@ -70,49 +87,72 @@ pub async fn begin(
                where m.id = $2 and not m.deactivated
                for share of m
            ),
+           identity as (
+               select i.id, ip.key from identities i
+               join identity_providers ip on ip.id = i.identity_provider_id
+               where i.id = $6 and i.member_id = $2 and not ip.disabled
+               for share of i, ip
+           ),
            session as (
                insert into sessions (id, member_id, hash, address, user_agent, second_factor,
-                                     expires_at)
-               select $1, id, $3, $4, $5, $6,
+                                     identity_id, expires_at)
+               select $1, m.id, $3, $4, $5, $7, i.id,
                       clock_timestamp() + make_interval(secs => session_lifetime_seconds)
-               from member
+               from member m left join identity i on true
+               where $6::uuid is null or i.id is not null
                returning id, address, user_agent, created_at, last_seen_at, expires_at,
                          second_factor
            )
            select s.id, m.key as organization, s.address, s.user_agent, s.created_at,
-                  s.last_seen_at, s.expires_at, s.second_factor
-           from session s cross join member m"#,
+                  s.last_seen_at, s.expires_at, s.second_factor,
+                  i.key as "identity_provider?"
+           from session s cross join member m left join identity i on true"#,
         Uuid::new_v4(),
         member,
         hash.as_slice(),
         origin.address_text(),
         &*origin.user_agent,
-        second_factor,
+        proven.identity,
+        proven.second_factor,
     )
     .fetch_optional(connection)
     .await?;
     let row = row.ok_or(Error::ProofInvalid {
-        description: "the member was deactivated",
+        description: "the member, or their identity provider, lets nobody in any more",
     })?;
     Ok((row, secret))
+}
+
+/// Which of a person's sessions somebody may see and end.
+#[derive(Debug, Clone, Copy)]
+pub struct Of {
+    /// The person.
+    pub person: Uuid,
+    /// Only in this organization. None: in all.
+    pub organization: Option<Uuid>,
 }
 
 /// Reads a person's sessions that have not ended, newest first.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(pool: &PgPool, person: Uuid) -> Result<Vec<Row>, Error> {
+pub async fn list(pool: &PgPool, of: Of) -> Result<Vec<Row>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select s.id, o.key as organization, s.address, s.user_agent, s.created_at,
-                  s.last_seen_at, end_of_session(s, o) as "expires_at!", s.second_factor
+                  s.last_seen_at, end_of_session(s, o) as "expires_at!", s.second_factor,
+                  ip.key as "identity_provider?"
            from sessions s
            join members m on m.id = s.member_id
            join organizations o on o.id = m.organization_id
-           where m.person_id = $1 and not m.deactivated and session_is_live(s, o)
+           left join identities i on i.id = s.identity_id
+           left join identity_providers ip on ip.id = i.identity_provider_id
+           where m.person_id = $1 and ($3::uuid is null or o.id = $3)
+             and not m.deactivated and session_is_live(s, o)
            order by s.created_at desc, s.id limit $2"#,
-        person,
+        of.person,
         LIST_MAX,
+        of.organization,
     )
     .fetch_all(pool)
     .await?;
@@ -125,7 +165,7 @@ pub async fn list(pool: &PgPool, person: Uuid) -> Result<Vec<Row>, Error> {
 /// Those of the database.
 pub async fn end(
     connection: &mut PgConnection,
-    person: Uuid,
+    of: Of,
     session: Uuid,
 ) -> Result<Option<Row>, Error> {
     let row = sqlx::query_as!(
@@ -133,11 +173,16 @@ pub async fn end(
         r#"update sessions s set ended_at = clock_timestamp()
            from members m join organizations o on o.id = m.organization_id
            where m.id = s.member_id and m.person_id = $1 and s.id = $2 and s.ended_at is null
+             and ($3::uuid is null or o.id = $3)
            returning s.id, o.key as organization, s.address, s.user_agent, s.created_at,
                      s.last_seen_at, end_of_session(s, o) as "expires_at!",
-                     s.second_factor"#,
-        person,
+                     s.second_factor,
+                     (select ip.key from identities i
+                      join identity_providers ip on ip.id = i.identity_provider_id
+                      where i.id = s.identity_id) as "identity_provider?""#,
+        of.person,
         session,
+        of.organization,
     )
     .fetch_optional(connection)
     .await?;

@@ -158,7 +158,7 @@ impl Caller {
         let everywhere = PLACES[0];
         let is_let_in = match (&self.may, rule) {
             (_, Rule::Unproven) => return Expected::Unproven,
-            (May::Session(_), Rule::Session) => true,
+            (May::Session(_), Rule::Session | Rule::Person) => true,
             (May::Key(kind), Rule::DataPlane) => opens(*kind, &method.name),
             (May::Role(..) | May::Session(_) | May::Token(..), Rule::Known) | (_, Rule::Public) => {
                 true
@@ -178,8 +178,8 @@ impl Caller {
                 scopes.contains(permission) && reaches(*place, permission, level, method)
             }
             // Not a credential of this plane at all, or not a session.
-            (May::Key(_), Rule::Permission(..) | Rule::Known | Rule::Session)
-            | (May::Role(..) | May::Token(..), Rule::Session)
+            (May::Key(_), Rule::Permission(..) | Rule::Known | Rule::Session | Rule::Person)
+            | (May::Role(..) | May::Token(..), Rule::Session | Rule::Person)
             | (May::Role(..) | May::Session(_) | May::Token(..), Rule::DataPlane) => {
                 return Expected::Unauthenticated;
             }

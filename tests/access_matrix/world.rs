@@ -1,8 +1,9 @@
 //! One thing of each kind, and whoever calls about it.
 
 use burgee_proto::admin::v1::{
-    CreateRoleRequest, CreateServiceAccountTokenRequest, ListServiceAccountTokensRequest,
-    ListSessionsRequest, RevokePersonalTokenRequest, RevokeSessionRequest, Role, Segment,
+    CreateRoleRequest, CreateServiceAccountTokenRequest, IdentityProvider,
+    ListServiceAccountTokensRequest, ListSessionsRequest, RevokePersonalTokenRequest,
+    RevokeSessionRequest, Role, Segment,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_server::access::{BuiltIn, Permission};
@@ -11,6 +12,7 @@ use burgee_tests::people::{PASSWORD, personal_token};
 use burgee_tests::process::{built, run};
 use burgee_tests::project::api_key;
 use burgee_tests::server::TestServer;
+use burgee_tests::single_sign_on::{create, provider};
 use tonic::Status;
 
 use crate::callers::{Caller, PLACES, ROLES};
@@ -28,6 +30,7 @@ struct Uids {
     member: String,
     invitation: String,
     session: String,
+    identity: String,
 }
 
 /// One thing of each kind, in one organization.
@@ -51,6 +54,7 @@ impl World {
                 member: uid(),
                 invitation: uid(),
                 session: uid(),
+                identity: uid(),
             },
             callers: Vec::new(),
             ended: Vec::new(),
@@ -143,9 +147,10 @@ impl World {
                 binding: binding.uid,
                 token: token.uid,
                 personal_token: token_of_person.uid,
-                member: member.uid,
+                member: member.uid.clone(),
                 invitation: invited.invitation.unwrap().uid,
                 session: session.uid,
+                identity: identity(server, &member.uid).await,
             },
             callers,
             ended: ended(server).await,
@@ -167,6 +172,7 @@ impl World {
             "members/{uid}" => &self.uids.member,
             "invitations/{uid}" => &self.uids.invitation,
             "sessions/{uid}" => &self.uids.session,
+            "identityProviders/{identity provider}/identities/{uid}" => &self.uids.identity,
             _ => "",
         };
         let name = pattern
@@ -179,6 +185,7 @@ impl World {
             .replace("{role}", "reader")
             .replace("{group}", "crew")
             .replace("{service account}", "robot")
+            .replace("{identity provider}", "sso")
             .replace("{uid}", uid);
         assert!(!name.contains(['{', '}']), "what is {pattern}?");
         name
@@ -237,6 +244,26 @@ async fn ended_tokens(person: &burgee_tests::callers::Caller) -> [String; 2] {
     };
     tokens.revoke_personal_token(request).await.unwrap();
     [expired, revoked.secret]
+}
+
+/// An identity provider that knows a member. Nobody answers there; nobody is asked.
+async fn identity(server: &TestServer, member: &str) -> String {
+    let provider = IdentityProvider {
+        client_secret: String::new(),
+        ..provider("https://login.example.com")
+    };
+    create(server.admin(), provider).await.unwrap();
+    let identity = uuid::Uuid::new_v4();
+    sqlx::query(
+        "insert into identities (id, identity_provider_id, member_id, issuer, subject)
+         select $1, id, $2, 'https://login.example.com', 'ada' from identity_providers",
+    )
+    .bind(identity)
+    .bind(uuid::Uuid::parse_str(member).unwrap())
+    .execute(server.database().pool())
+    .await
+    .unwrap();
+    identity.to_string()
 }
 
 /// Tokens and a session that opened something once.
@@ -324,7 +351,7 @@ pub(crate) fn bytes(status: &Status, world: &World) -> Vec<u8> {
     let mut said = format!("{:?} {} {details}", status.code(), status.message());
     let uids = &world.uids;
     let tokens = [&uids.token, &uids.personal_token];
-    let resources = [&uids.api_key, &uids.binding];
+    let resources = [&uids.api_key, &uids.binding, &uids.identity];
     let people = [&uids.member, &uids.invitation, &uids.session];
     for uid in resources.into_iter().chain(tokens).chain(people) {
         said = said.replace(uid, "uid");

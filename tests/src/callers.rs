@@ -7,6 +7,7 @@ use burgee_proto::admin::v1::audit_service_client::AuditServiceClient;
 use burgee_proto::admin::v1::auth_service_client::AuthServiceClient;
 use burgee_proto::admin::v1::environment_service_client::EnvironmentServiceClient;
 use burgee_proto::admin::v1::flag_service_client::FlagServiceClient;
+use burgee_proto::admin::v1::identity_provider_service_client::IdentityProviderServiceClient;
 use burgee_proto::admin::v1::member_service_client::MemberServiceClient;
 use burgee_proto::admin::v1::organization_service_client::OrganizationServiceClient;
 use burgee_proto::admin::v1::personal_token_service_client::PersonalTokenServiceClient;
@@ -239,6 +240,12 @@ impl Caller {
     #[must_use]
     pub fn members(&self) -> MemberServiceClient<Authenticated> {
         MemberServiceClient::new(self.service.clone())
+    }
+
+    /// Identity providers.
+    #[must_use]
+    pub fn identity_providers(&self) -> IdentityProviderServiceClient<Authenticated> {
+        IdentityProviderServiceClient::new(self.service.clone())
     }
 
     /// Service accounts.

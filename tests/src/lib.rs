@@ -19,6 +19,8 @@
 //! | [`audit`] | the audit log behind the API, for whoever tampers with it |
 //! | [`secrets`] | keys that secrets are sealed with |
 //! | [`people`], [`second_factor`] | people who are invited and sign in |
+//! | [`issuer`], [`id_token`] | an OpenID Connect issuer, honest or not |
+//! | [`single_sign_on`] | people who sign in with it |
 //! | [`builders`] | flags, rules and segments that show only what matters |
 //! | [`watcher`] | follows a ruleset stream and checks every message of it |
 //! | [`viewer`] | follows the evaluations of a context |
@@ -46,6 +48,8 @@ pub mod contract;
 pub mod dev_server;
 pub mod errors;
 pub mod fault_proxy;
+pub mod id_token;
+pub mod issuer;
 pub mod people;
 pub mod postgres;
 pub mod process;
@@ -55,6 +59,7 @@ pub mod scripted_upstream;
 pub mod second_factor;
 pub mod secrets;
 pub mod server;
+pub mod single_sign_on;
 pub mod viewer;
 pub mod wait;
 pub mod watcher;

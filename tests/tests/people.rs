@@ -1,7 +1,7 @@
 //! People: the first owner comes by a link, others are invited, and whoever is
 //! kept out is out, everywhere.
 
-mod browsers;
+pub(crate) mod browsers;
 mod invitations;
 mod members;
 mod passwords;
@@ -23,7 +23,7 @@ async fn who_am_i(caller: &Caller) -> Result<WhoAmIResponse, Status> {
 }
 
 /// Waits until a credential opens nothing.
-async fn is_shut_out(caller: &Caller) {
+pub(crate) async fn is_shut_out(caller: &Caller) {
     until("the session is refused", SOON, async || {
         let outcome = who_am_i(caller).await;
         outcome.is_err_and(|status| status.code() == Code::Unauthenticated)

@@ -37,6 +37,7 @@ mod salts;
 mod sealed_secrets;
 mod service_accounts;
 mod shipping;
+mod single_sign_on;
 mod test_keys;
 mod travelling;
 mod trying_out;

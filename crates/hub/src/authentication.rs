@@ -264,7 +264,7 @@ fn presented(metadata: &MetadataMap) -> Result<KeyHash, Refused> {
     match credential::parse(secret).map_err(|_| Refused::CredentialMissing)? {
         Kind::Server | Kind::Client | Kind::Relay | Kind::Test => Ok(credential::hash(secret)),
         // Whether it is anybody's is not known here.
-        Kind::ServiceAccount | Kind::Personal | Kind::Session | Kind::Link => {
+        Kind::ServiceAccount | Kind::Personal | Kind::Session | Kind::Link | Kind::Flow => {
             Err(Refused::CredentialInvalid)
         }
     }

@@ -55,6 +55,9 @@ pub enum Kind {
     /// `burgee_lnk_…`: the secret of a one-time link, which is given in a
     /// request and never as a credential.
     Link,
+    /// `burgee_flw_…`: what ties a sign-in that is under way to its browser,
+    /// likewise.
+    Flow,
 }
 
 /// A whole credential. Neither printed nor logged by accident: only
@@ -70,7 +73,7 @@ pub struct Malformed;
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Server,
         Self::Client,
         Self::Relay,
@@ -79,6 +82,7 @@ impl Kind {
         Self::Personal,
         Self::Session,
         Self::Link,
+        Self::Flow,
     ];
 
     /// What every credential of this kind begins with.
@@ -92,6 +96,7 @@ impl Kind {
             Self::Personal => "burgee_pat_",
             Self::Session => "burgee_ses_",
             Self::Link => "burgee_lnk_",
+            Self::Flow => "burgee_flw_",
         }
     }
 }

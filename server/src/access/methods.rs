@@ -12,9 +12,11 @@ pub enum Rule {
     Known,
     /// Whoever has a key of the data plane: the hub checks it.
     DataPlane,
-    /// Whoever is signed in, about their own sessions, tokens, password and second factor. No token
-    /// will do.
+    /// Whoever is signed in, about their own sessions and tokens. No token will do.
     Session,
+    /// Whoever signed in with a password of their own, about what is theirs in every
+    /// organization: no organization's identity provider vouches for that.
+    Person,
     /// Whoever says in the request itself who they are: by a password, or by the secret of a
     /// link. No credential is looked at.
     Unproven,
@@ -28,7 +30,12 @@ impl Rule {
     pub fn needs(self) -> Option<(P, Level)> {
         match self {
             Self::Permission(permission, level) => Some((permission, level)),
-            Self::Known | Self::Session | Self::Unproven | Self::DataPlane | Self::Public => None,
+            Self::Known
+            | Self::Session
+            | Self::Person
+            | Self::Unproven
+            | Self::DataPlane
+            | Self::Public => None,
         }
     }
 }
@@ -231,29 +238,69 @@ pub const METHODS: &[(&str, Rule)] = &[
         Rule::Unproven,
     ),
     ("/burgee.admin.v1.AuthService/ResetPassword", Rule::Unproven),
-    ("/burgee.admin.v1.AuthService/ChangePassword", Rule::Session),
+    ("/burgee.admin.v1.AuthService/ChangePassword", Rule::Person),
     (
         "/burgee.admin.v1.AuthService/SwitchOrganization",
-        Rule::Session,
+        Rule::Person,
+    ),
+    (
+        "/burgee.admin.v1.AuthService/ListSignInOptions",
+        Rule::Unproven,
+    ),
+    (
+        "/burgee.admin.v1.AuthService/BeginOidcSignIn",
+        Rule::Unproven,
+    ),
+    (
+        "/burgee.admin.v1.AuthService/CompleteOidcSignIn",
+        Rule::Unproven,
     ),
     ("/burgee.admin.v1.AuthService/SignOut", Rule::Session),
     ("/burgee.admin.v1.AuthService/ListSessions", Rule::Session),
     ("/burgee.admin.v1.AuthService/RevokeSession", Rule::Session),
     (
         "/burgee.admin.v1.AuthService/EnrollSecondFactor",
-        Rule::Session,
+        Rule::Person,
     ),
     (
         "/burgee.admin.v1.AuthService/ConfirmSecondFactor",
-        Rule::Session,
+        Rule::Person,
     ),
     (
         "/burgee.admin.v1.AuthService/DisableSecondFactor",
-        Rule::Session,
+        Rule::Person,
     ),
     (
         "/burgee.admin.v1.AuthService/RegenerateRecoveryCodes",
-        Rule::Session,
+        Rule::Person,
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/GetIdentityProvider",
+        Rule::Permission(P::IdentityProviderRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/ListIdentityProviders",
+        Rule::Permission(P::IdentityProviderRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/CreateIdentityProvider",
+        Rule::Permission(P::IdentityProviderManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/UpdateIdentityProvider",
+        Rule::Permission(P::IdentityProviderManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/DeleteIdentityProvider",
+        Rule::Permission(P::IdentityProviderManage, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/ListIdentities",
+        Rule::Permission(P::IdentityProviderRead, Level::Organization),
+    ),
+    (
+        "/burgee.admin.v1.IdentityProviderService/DeleteIdentity",
+        Rule::Permission(P::IdentityProviderManage, Level::Organization),
     ),
     (
         "/burgee.admin.v1.ServiceAccountService/GetServiceAccount",

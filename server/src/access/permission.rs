@@ -100,6 +100,10 @@ permissions! {
     /// Make, change and delete groups, and say who is in them: never giving more than one has
     /// oneself.
     GroupManage = "group.manage",
+    /// See identity providers, without secrets, and whom they know.
+    IdentityProviderRead = "identityProvider.read",
+    /// Say with which identity providers people sign in: only who may do everything can.
+    IdentityProviderManage = "identityProvider.manage",
     /// See roles, and who has which.
     RoleRead = "role.read",
     /// Make, change and delete roles of one's own making.

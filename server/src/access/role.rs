@@ -84,6 +84,7 @@ impl BuiltIn {
             P::MemberRead,
             P::GroupRead,
             P::RoleRead,
+            P::IdentityProviderRead,
         ]
         .into_iter()
         .collect();
@@ -107,10 +108,11 @@ impl BuiltIn {
             Self::Viewer => viewer,
             Self::Developer => viewer.union(developer),
             Self::Reviewer => viewer.union(reviewer),
-            // Roles are the owner's to make: with them one could give oneself anything.
+            // Roles and ways to sign in are the owner's to make: with them one could give oneself
+            // anything.
             Self::Admin => Permissions::all()
                 .iter()
-                .filter(|permission| *permission != P::RoleManage)
+                .filter(|it| !matches!(it, P::RoleManage | P::IdentityProviderManage))
                 .collect(),
             Self::Owner => Permissions::all(),
         }

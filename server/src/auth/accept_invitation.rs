@@ -19,6 +19,7 @@ use crate::names::MemberName;
 use crate::passwords::Context;
 use crate::passwords::attempts::Attempt;
 use crate::second_factor::Code;
+use crate::sessions::Proven;
 use crate::texts::Violations;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/AcceptInvitation";
@@ -40,7 +41,8 @@ pub(super) async fn accept_invitation(
     let invitation = find(app, &request.secret).await?;
     let email = email_of(&invitation, &request.email)?;
     let known = sqlx::query!(
-        "select id, password_hash from people where email = $1",
+        r#"select id, password_hash as "password_hash!" from people
+           where email = $1 and organization_id is null"#,
         email
     )
     .fetch_optional(&app.pools.authentication)
@@ -73,7 +75,11 @@ pub(super) async fn accept_invitation(
     let accepted = change::perform(app, authorized, acceptance).await?;
     let member = accepted.member.unwrap_or_default();
     let MemberName { uid } = MemberName::parse("member", &member.name)?;
-    let signed = signed_in::sign_in(app, METHOD, (uid, second_factor), origin).await?;
+    let proven = Proven {
+        second_factor,
+        ..Proven::default()
+    };
+    let signed = signed_in::sign_in(app, METHOD, (uid, proven), origin).await?;
     Ok(AcceptInvitationResponse {
         session: Some(signed.session),
         member: Some(signed.member),

@@ -18,17 +18,46 @@ use http::{HeaderMap, HeaderValue};
 use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::error::Error;
+use crate::oidc::flow;
 
 /// The cookie that holds a session's secret.
 const NAME: &str = "burgee_session";
-/// What is true of the cookie always.
+/// What is true of it always.
 const ATTRIBUTES: &str = "Path=/; HttpOnly; SameSite=Strict";
+/// The cookie that ties a sign-in with an identity provider to the browser. It comes back with
+/// calls of the page that the provider sends people back to, which are of the own origin as any
+/// others: strictness does not stand in its way.
+const FLOW_NAME: &str = "burgee_sign_in";
+/// What is true of that one.
+const FLOW_ATTRIBUTES: &str = "Path=/burgee.admin.v1.AuthService/; HttpOnly; SameSite=Strict";
 
 /// A call of a page of this server's own origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Browser {
     /// The page came over a network.
     secure: bool,
+}
+
+/// The secret of a flow, and the browser that keeps it.
+#[derive(Clone)]
+pub(super) struct KeptFlow {
+    browser: Browser,
+    secret: String,
+}
+
+impl KeptFlow {
+    /// The secret.
+    pub(super) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// The cookie that takes it away.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn forget(&self) -> Result<MetadataValue<Ascii>, Error> {
+        self.browser.cookie((FLOW_NAME, FLOW_ATTRIBUTES), "", 0)
+    }
 }
 
 impl Browser {
@@ -54,7 +83,16 @@ impl Browser {
     /// # Errors
     /// [`Error::Internal`].
     pub(super) fn keep(self, secret: &str, seconds: i64) -> Result<MetadataValue<Ascii>, Error> {
-        self.cookie(secret, seconds)
+        self.cookie((NAME, ATTRIBUTES), secret, seconds)
+    }
+
+    /// The cookie that keeps a flow.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn keep_flow(self, secret: &str) -> Result<MetadataValue<Ascii>, Error> {
+        let seconds = i64::from(flow::LIFETIME_SECONDS);
+        self.cookie((FLOW_NAME, FLOW_ATTRIBUTES), secret, seconds)
     }
 
     /// The cookie that takes it away.
@@ -62,12 +100,17 @@ impl Browser {
     /// # Errors
     /// [`Error::Internal`].
     pub(super) fn forget(self) -> Result<MetadataValue<Ascii>, Error> {
-        self.cookie("", 0)
+        self.cookie((NAME, ATTRIBUTES), "", 0)
     }
 
-    fn cookie(self, value: &str, seconds: i64) -> Result<MetadataValue<Ascii>, Error> {
+    fn cookie(
+        self,
+        (name, attributes): (&str, &str),
+        value: &str,
+        seconds: i64,
+    ) -> Result<MetadataValue<Ascii>, Error> {
         let secure = if self.secure { "; Secure" } else { "" };
-        let cookie = format!("{NAME}={value}; {ATTRIBUTES}; Max-Age={seconds}{secure}");
+        let cookie = format!("{name}={value}; {attributes}; Max-Age={seconds}{secure}");
         cookie.parse().map_err(Error::internal)
     }
 }
@@ -77,6 +120,11 @@ impl Browser {
 pub async fn admit_cookies(mut request: Request, next: Next) -> Response {
     if let Some(browser) = Browser::of(&request) {
         request.extensions_mut().insert(browser);
+        if let Some(secret) = kept(request.headers(), FLOW_NAME, Kind::Flow) {
+            request
+                .extensions_mut()
+                .insert(KeptFlow { browser, secret });
+        }
         let headers = request.headers_mut();
         if let Some(credential) = session(headers)
             && !headers.contains_key(AUTHORIZATION)
@@ -90,17 +138,22 @@ pub async fn admit_cookies(mut request: Request, next: Next) -> Response {
 
 /// The session in the cookies, as a credential.
 fn session(headers: &HeaderMap) -> Option<HeaderValue> {
+    let secret = kept(headers, NAME, Kind::Session)?;
+    let mut credential = HeaderValue::try_from(format!("Bearer {secret}")).ok()?;
+    credential.set_sensitive(true);
+    Some(credential)
+}
+
+/// The secret of this kind in the cookie of this name.
+fn kept(headers: &HeaderMap, name: &str, kind: Kind) -> Option<String> {
     let cookies = headers.get_all(COOKIE).into_iter();
     let cookies = cookies.filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';'));
     let secret = pairs.find_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        (name == NAME).then_some(value)
+        let (other, value) = pair.trim().split_once('=')?;
+        (other == name).then_some(value)
     })?;
-    let is_session = credential::parse(secret) == Ok(Kind::Session);
-    let mut credential = HeaderValue::try_from(format!("Bearer {secret}")).ok()?;
-    credential.set_sensitive(true);
-    is_session.then_some(credential)
+    (credential::parse(secret) == Ok(kind)).then(|| secret.to_owned())
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Where a new session's secret goes: into the answer, or into a cookie.
 
-use burgee_proto::admin::v1::Session;
+use burgee_proto::admin::v1::{CompleteOidcSignInRequest, Session};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response};
 
-use super::browser::Browser;
+use super::browser::{Browser, KeptFlow};
 use crate::error::Error;
 
 /// The header that sets a cookie.
@@ -14,9 +14,9 @@ const SET_COOKIE: &str = "set-cookie";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Jar(Option<Browser>);
 
-/// A cookie to be set, or none.
-#[derive(Debug)]
-pub(super) struct Cookie(Option<MetadataValue<Ascii>>);
+/// Cookies to be set, or none.
+#[derive(Debug, Default)]
+pub(super) struct Cookie(Vec<MetadataValue<Ascii>>);
 
 impl Jar {
     /// For a request that asks for a cookie, or does not.
@@ -45,7 +45,18 @@ impl Jar {
         let cookie = self
             .0
             .map(|browser| browser.keep(&std::mem::take(secret), lifetime));
-        Ok(Cookie(cookie.transpose()?))
+        Ok(Cookie(cookie.transpose()?.into_iter().collect()))
+    }
+
+    /// Takes the secret of a flow out of the answer, likewise.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub(super) fn keep_flow(self, secret: &mut String) -> Result<Cookie, Error> {
+        let cookie = self
+            .0
+            .map(|browser| browser.keep_flow(&std::mem::take(secret)));
+        Ok(Cookie(cookie.transpose()?.into_iter().collect()))
     }
 }
 
@@ -56,16 +67,39 @@ impl Cookie {
     /// [`Error::Internal`].
     pub(super) fn forgotten<T>(request: &Request<T>) -> Result<Self, Error> {
         let browser = request.extensions().get::<Browser>();
-        Ok(Self(browser.map(|it| it.forget()).transpose()?))
+        let cookie = browser.map(|it| it.forget()).transpose()?;
+        Ok(Self(cookie.into_iter().collect()))
     }
 
-    /// The answer with the cookie.
+    /// These and others.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The answer with the cookies.
     pub(super) fn set_on<T>(self, mut response: Response<T>) -> Response<T> {
-        if let Some(mut cookie) = self.0 {
+        for mut cookie in self.0 {
             cookie.set_sensitive(true);
-            response.metadata_mut().insert(SET_COOKIE, cookie);
+            response.metadata_mut().append(SET_COOKIE, cookie);
         }
         response
+    }
+}
+
+/// The secret of the flow that a request completes, which it gives or its browser keeps; and
+/// what takes it away from the browser.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub(super) fn flow_secret(
+    request: &Request<CompleteOidcSignInRequest>,
+) -> Result<(String, Cookie), Error> {
+    let given = &request.get_ref().flow_secret;
+    let kept = request.extensions().get::<KeptFlow>();
+    match kept.filter(|_| given.is_empty()) {
+        Some(flow) => Ok((flow.secret().to_owned(), Cookie(vec![flow.forget()?]))),
+        None => Ok((given.clone(), Cookie::default())),
     }
 }
 

@@ -6,12 +6,12 @@ use burgee_proto::admin::v1::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::access::Authorized;
+use crate::access::{Authorized, Session};
 use crate::app::App;
 use crate::audit::append::{Event, append};
 use crate::error::Error;
 use crate::names::SessionName;
-use crate::sessions::{self, Row};
+use crate::sessions::{self, Of, Row};
 
 /// Ends the session of the call.
 ///
@@ -33,7 +33,7 @@ pub(super) async fn list_sessions(
     authorized: &Authorized,
 ) -> Result<ListSessionsResponse, Error> {
     let session = authorized.session()?;
-    let rows = sessions::list(&app.pools.read, session.person).await?;
+    let rows = sessions::list(&app.pools.read, reach(session)).await?;
     Ok(ListSessionsResponse {
         sessions: rows.iter().map(|row| row.show(session.id)).collect(),
     })
@@ -57,10 +57,18 @@ pub(super) async fn revoke_session(
     })
 }
 
+/// What a session may see and end: nothing elsewhere, if an identity provider vouches for it.
+fn reach(session: Session) -> Of {
+    Of {
+        person: session.person,
+        organization: session.bound_to,
+    }
+}
+
 async fn end(app: &App, authorized: &Authorized, id: Uuid) -> Result<Option<Row>, Error> {
-    let person = authorized.session()?.person;
+    let of = reach(authorized.session()?);
     let mut transaction = app.begin().await?;
-    let ended = sessions::end(&mut transaction, person, id).await?;
+    let ended = sessions::end(&mut transaction, of, id).await?;
     if ended.is_some() {
         let event = Event {
             organization: authorized.organization(),

@@ -34,11 +34,12 @@ impl Person {
     pub(super) async fn of(app: &App, authorized: &Authorized) -> Result<Self, Error> {
         let session = authorized.session()?;
         let row = sqlx::query!(
-            "select p.email, p.password_hash, m.id as member, m.display_name
-             from sessions s
-             join members m on m.id = s.member_id
-             join people p on p.id = m.person_id
-             where s.id = $1",
+            r#"select p.email, p.password_hash as "password_hash!", m.id as member,
+                      m.display_name
+               from sessions s
+               join members m on m.id = s.member_id
+               join people p on p.id = m.person_id
+               where s.id = $1"#,
             session.id,
         )
         .fetch_one(&app.pools.authentication)

@@ -2,10 +2,12 @@
 
 use burgee_proto::admin::v1::auth_service_server::AuthService;
 use burgee_proto::admin::v1::{
-    AcceptInvitationRequest, AcceptInvitationResponse, ChangePasswordRequest,
-    ChangePasswordResponse, ConfirmSecondFactorRequest, ConfirmSecondFactorResponse,
-    DisableSecondFactorRequest, DisableSecondFactorResponse, EnrollSecondFactorRequest,
-    EnrollSecondFactorResponse, ListSessionsRequest, ListSessionsResponse,
+    AcceptInvitationRequest, AcceptInvitationResponse, BeginOidcSignInRequest,
+    BeginOidcSignInResponse, ChangePasswordRequest, ChangePasswordResponse,
+    CompleteOidcSignInRequest, CompleteOidcSignInResponse, ConfirmSecondFactorRequest,
+    ConfirmSecondFactorResponse, DisableSecondFactorRequest, DisableSecondFactorResponse,
+    EnrollSecondFactorRequest, EnrollSecondFactorResponse, ListSessionsRequest,
+    ListSessionsResponse, ListSignInOptionsRequest, ListSignInOptionsResponse,
     RegenerateRecoveryCodesRequest, RegenerateRecoveryCodesResponse, ResetPasswordRequest,
     ResetPasswordResponse, RevokeSessionRequest, RevokeSessionResponse, ScopePermissions,
     SignInRequest, SignInResponse, SignOutRequest, SignOutResponse, SwitchOrganizationRequest,
@@ -13,24 +15,27 @@ use burgee_proto::admin::v1::{
 };
 use sqlx::PgConnection;
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
-use super::cookie::{Cookie, Jar};
+use super::cookie::{Cookie, Jar, flow_secret};
 use super::{
-    accept_invitation, change_password, enroll_second_factor, own_second_factor, own_sessions,
-    reset_password, sign_in, switch_organization,
+    accept_invitation, begin_oidc_sign_in, change_password, complete_oidc_sign_in,
+    enroll_second_factor, list_sign_in_options, own_second_factor, own_sessions, reset_password,
+    sign_in, switch_organization,
 };
-use crate::access::{Authorized, Origin, authorize};
+use crate::access::{Authorized, Origin, Session, authorize};
 use crate::app::App;
 use crate::error::Error;
 use crate::members::{Binding, find_subject, held, member};
 use crate::names::SubjectName;
+use crate::oidc::Oidc;
 use crate::second_factor;
 
 /// AuthService, for everything shared.
 pub struct Service {
     /// Everything shared.
     pub app: App,
+    /// What signing in with identity providers needs.
+    pub oidc: Oidc,
 }
 
 #[tonic::async_trait]
@@ -140,6 +145,46 @@ impl AuthService for Service {
         Ok(Response::new(response))
     }
 
+    async fn list_sign_in_options(
+        &self,
+        request: Request<ListSignInOptionsRequest>,
+    ) -> Result<Response<ListSignInOptionsResponse>, Status> {
+        let request = request.into_inner();
+        let response = list_sign_in_options::list_sign_in_options(&self.app, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn begin_oidc_sign_in(
+        &self,
+        request: Request<BeginOidcSignInRequest>,
+    ) -> Result<Response<BeginOidcSignInResponse>, Status> {
+        let (origin, app) = (origin_of(&request), &self.app);
+        let jar = Jar::of(&request, request.get_ref().set_cookie)?;
+        let (request, oidc) = (request.into_inner(), &self.oidc);
+        let mut response =
+            begin_oidc_sign_in::begin_oidc_sign_in(app, oidc, &origin, request).await?;
+        let cookie = jar.keep_flow(&mut response.flow_secret)?;
+        Ok(cookie.set_on(Response::new(response)))
+    }
+
+    async fn complete_oidc_sign_in(
+        &self,
+        request: Request<CompleteOidcSignInRequest>,
+    ) -> Result<Response<CompleteOidcSignInResponse>, Status> {
+        let (origin, app) = (origin_of(&request), &self.app);
+        let jar = Jar::of(&request, request.get_ref().set_cookie)?;
+        let (flow, used) = flow_secret(&request)?;
+        let request = CompleteOidcSignInRequest {
+            flow_secret: flow,
+            ..request.into_inner()
+        };
+        let oidc = &self.oidc;
+        let mut response =
+            complete_oidc_sign_in::complete_oidc_sign_in(app, oidc, &origin, request).await?;
+        let cookie = jar.keep(response.session.as_ref(), &mut response.secret)?;
+        Ok(cookie.and(used).set_on(Response::new(response)))
+    }
+
     async fn sign_out(
         &self,
         request: Request<SignOutRequest>,
@@ -200,9 +245,12 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
     };
     let (mut organizations, mut recovery_codes_left) = (Vec::new(), 0);
     if let Some(session) = principal.session {
-        organizations = organizations_of(&mut connection, session.person).await?;
-        let left = second_factor::recovery_codes_left(&mut *connection, session.person).await?;
-        recovery_codes_left = i32::try_from(left).unwrap_or(i32::MAX);
+        organizations = organizations_of(&mut connection, session).await?;
+        // A second factor is the person's, whom their password alone proves.
+        if session.bound_to.is_none() {
+            let left = second_factor::recovery_codes_left(&mut *connection, session.person).await?;
+            recovery_codes_left = i32::try_from(left).unwrap_or(i32::MAX);
+        }
     }
     let token = principal.token.as_ref();
     let given = principal.grants.given().into_iter();
@@ -223,16 +271,18 @@ async fn who_am_i(app: &App, authorized: &Authorized) -> Result<WhoAmIResponse, 
     })
 }
 
-/// The keys of the organizations that let a person in, in the order in which they joined them.
+/// The keys of the organizations that let a person in, in the order in which they joined them;
+/// as far as the session may see.
 async fn organizations_of(
     connection: &mut PgConnection,
-    person: Uuid,
+    session: Session,
 ) -> Result<Vec<String>, Error> {
     let keys = sqlx::query_scalar!(
         "select o.key from members m join organizations o on o.id = m.organization_id
-         where m.person_id = $1 and not m.deactivated
+         where m.person_id = $1 and not m.deactivated and ($2::uuid is null or o.id = $2)
          order by m.created_at, m.id",
-        person,
+        session.person,
+        session.bound_to,
     )
     .fetch_all(connection)
     .await?;

@@ -14,7 +14,9 @@ pub(super) async fn look_up(
 ) -> Result<Option<Principal>, Error> {
     let found = sqlx::query!(
         r#"select s.id as session, s.second_factor, m.id as member, m.person_id, m.organization_id,
+                s.identity_id,
                 o.require_second_factor
+                and s.identity_id is null
                 and not (s.second_factor and exists (
                     select from second_factors f
                     where f.person_id = m.person_id and f.confirmed_at is not null))
@@ -43,6 +45,7 @@ pub(super) async fn look_up(
             person: found.person_id,
             second_factor: found.second_factor,
             lacks_second_factor: found.lacks_second_factor,
+            bound_to: found.identity_id.map(|_| found.organization_id),
         }),
         token: None,
         grants,

@@ -15,6 +15,7 @@ use crate::members::email;
 use crate::names::{MemberName, check_slug};
 use crate::passwords::attempts::Attempt;
 use crate::second_factor::Code;
+use crate::sessions::Proven;
 use crate::texts::Violations;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/SignIn";
@@ -56,7 +57,11 @@ pub(super) async fn sign_in(
             attempt.succeeded().await?;
             let told = member.told(origin);
             let second_factor = demand(app, person, code.as_ref(), told).await?;
-            let who = (member.id, second_factor);
+            let proven = Proven {
+                second_factor,
+                ..Proven::default()
+            };
+            let who = (member.id, proven);
             Ok(response(
                 signed_in::sign_in(app, METHOD, who, origin).await?,
             ))
@@ -105,12 +110,13 @@ fn checked(request: &SignInRequest) -> Result<(String, Option<Code>), Error> {
 /// joined first of those that let them in.
 async fn find(app: &App, email: &str, organization: &str) -> Result<Option<Found>, Error> {
     let row = sqlx::query!(
-        r#"select p.id as person, p.password_hash, m.id as "member?", m.organization_id as "organization?",
+        r#"select p.id as person, p.password_hash as "password_hash!", m.id as "member?",
+                  m.organization_id as "organization?",
                   m.deactivated as "deactivated?"
            from people p
            left join (members m join organizations o on o.id = m.organization_id)
                on m.person_id = p.id and ($2 = '' or o.key = $2)
-           where p.email = $1
+           where p.email = $1 and p.organization_id is null
            order by m.deactivated, m.created_at, m.id limit 1"#,
         email,
         organization,

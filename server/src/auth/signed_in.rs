@@ -11,7 +11,7 @@ use crate::audit::append::{Event, append};
 use crate::error::Error;
 use crate::members::member;
 use crate::names::MemberName;
-use crate::sessions;
+use crate::sessions::{self, Proven};
 
 /// Whoever has just signed in.
 pub(super) struct Signed {
@@ -24,11 +24,11 @@ pub(super) struct Signed {
 pub(super) async fn sign_in(
     app: &App,
     method: &str,
-    (uid, second_factor): (Uuid, bool),
+    (uid, proven): (Uuid, Proven),
     origin: &Origin,
 ) -> Result<Signed, Error> {
     let mut transaction = app.begin().await?;
-    let (row, secret) = sessions::begin(&mut transaction, (uid, second_factor), origin).await?;
+    let (row, secret) = sessions::begin(&mut transaction, (uid, proven), origin).await?;
     let organization =
         sqlx::query_scalar!("select organization_id from members where id = $1", uid)
             .fetch_one(&mut *transaction)
@@ -42,7 +42,7 @@ pub(super) async fn sign_in(
         method,
         resource: &session.name,
         part: "session",
-        detail: json!({"began": true}),
+        detail: began(&session),
         origin,
         denied: false,
     };
@@ -53,4 +53,11 @@ pub(super) async fn sign_in(
         member: member::show(&member),
         secret,
     })
+}
+
+fn began(session: &Session) -> serde_json::Value {
+    match session.identity_provider.as_str() {
+        "" => json!({"began": true}),
+        provider => json!({"began": true, "identityProvider": provider}),
+    }
 }

@@ -7,6 +7,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::check_slug;
+use crate::sessions::Proven;
 
 /// Signs the caller in to another organization.
 ///
@@ -35,8 +36,11 @@ pub(super) async fn switch_organization(
     let name = format!("organizations/{}", request.organization);
     let found = found.ok_or_else(|| Error::not_found(name))?;
     let method = authorized.method();
-    let who = (found.id, found.second_factor);
-    let signed = signed_in::sign_in(app, method, who, authorized.origin()).await?;
+    let proven = Proven {
+        second_factor: found.second_factor,
+        ..Proven::default()
+    };
+    let signed = signed_in::sign_in(app, method, (found.id, proven), authorized.origin()).await?;
     Ok(SwitchOrganizationResponse {
         session: Some(signed.session),
         member: Some(signed.member),

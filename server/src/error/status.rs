@@ -182,7 +182,7 @@ impl From<Error> for Status {
             Error::Unavailable { reason, cause } => {
                 tracing::warn!(reason = reason_name(reason), cause, "unavailable");
                 details.set_retry_info(Some(RETRY_AFTER));
-                let message = unavailable_message(reason).to_owned();
+                let message = unavailable_message(reason, &cause).to_owned();
                 (Code::Unavailable, reason, message, HashMap::new())
             }
             Error::Internal(cause) => {
@@ -224,8 +224,10 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }
 
-fn unavailable_message(reason: ErrorReason) -> &'static str {
+fn unavailable_message(reason: ErrorReason, cause: &str) -> &str {
     match reason {
+        // What users set up is theirs to know about.
+        ErrorReason::IdentityProviderUnavailable => cause,
         ErrorReason::OutcomeUnknown => {
             "the connection to the database broke at the commit: the change may or may not be there; repeat it with the same request_id"
         }

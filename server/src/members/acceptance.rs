@@ -67,13 +67,7 @@ impl Mutation for Acceptance {
         let member = self.member(change, person).await?;
         let subject = SubjectName::from(MemberName { uid: member.id });
         give(change, (subject, member.id), role).await?;
-        sqlx::query!(
-            "update invitations set accepted_at = clock_timestamp() where id = $1",
-            invitation.id,
-        )
-        .execute(change.connection())
-        .await?;
-        invitation::record(change, Some(&invitation), None)?;
+        invitation::accept(change, &invitation).await?;
         Ok(AcceptInvitationResponse {
             member: Some(member::show(&member)),
             ..AcceptInvitationResponse::default()
@@ -89,9 +83,11 @@ impl Acceptance {
     async fn person(&self, change: &mut Change) -> Result<Uuid, Error> {
         let person = match self.password_hash.as_str() {
             "" => {
-                // The lock: they are not deleted meanwhile.
+                // The lock: they are not deleted meanwhile. Whoever an identity provider brought
+                // belongs to that organization alone.
                 sqlx::query_scalar!(
-                    "select id from people where email = $1 for key share",
+                    "select id from people where email = $1 and organization_id is null
+                     for key share",
                     self.email,
                 )
                 .fetch_optional(change.connection())
@@ -151,7 +147,7 @@ impl Acceptance {
 }
 
 /// The role that an invitation gives, if whoever invited may still give it.
-async fn role_of(change: &mut Change, invitation: &Row) -> Result<RoleAt, Error> {
+pub(super) async fn role_of(change: &mut Change, invitation: &Row) -> Result<RoleAt, Error> {
     let role = RoleName {
         role: invitation.role.clone(),
     };
@@ -168,6 +164,7 @@ async fn role_of(change: &mut Change, invitation: &Row) -> Result<RoleAt, Error>
         place: invitation.place(),
         project: invitation.project_id,
         environment: invitation.environment_id,
+        mapped_by: None,
     };
     // The program itself invites owners.
     if let Ok(creator) = SubjectName::parse("creator", &invitation.created_by) {

@@ -6,10 +6,12 @@ use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::allowed_by;
+use super::mapped_roles::Mapper;
 use crate::access::{BuiltIn, Grants, Permissions, Place};
 use crate::error::Error;
 use crate::names::{
-    GroupName, MemberName, RoleBindingName, RoleName, ServiceAccountName, SubjectName,
+    GroupName, IdentityProviderName, MemberName, RoleBindingName, RoleName, ServiceAccountName,
+    SubjectName,
 };
 use crate::page::TimePlace;
 use crate::stored::timestamp;
@@ -35,6 +37,8 @@ pub struct Binding {
     pub(super) place: BindingPlace,
     pub(super) created_at: OffsetDateTime,
     pub(super) created_by: String,
+    /// The identity provider whose groups gave it. None: somebody gave it by hand.
+    pub(super) mapped_by: Option<Mapper>,
 }
 
 impl From<(Option<String>, Option<String>)> for BindingPlace {
@@ -118,6 +122,11 @@ impl Binding {
             scope: self.place.name(),
             creator: self.created_by.clone(),
             create_time: Some(timestamp(self.created_at)),
+            identity_provider: self
+                .mapped_by
+                .as_ref()
+                .map(|mapper| mapper.name.to_string())
+                .unwrap_or_default(),
         }
     }
 }
@@ -134,6 +143,8 @@ struct Row {
     environment: Option<String>,
     created_at: OffsetDateTime,
     created_by: String,
+    identity_provider_id: Option<Uuid>,
+    identity_provider: Option<String>,
 }
 
 /// Reads rows of `b`, which the rest of the query begins with, with what they refer to.
@@ -144,12 +155,15 @@ macro_rules! rows {
             r#"select b.id as "id!", a.key as "account?", b.member_id as "member?",
                       g.key as "group?", b.role as "role!", r.permissions as "permissions?",
                       p.key as "project?", e.key as "environment?",
-                      b.created_at as "created_at!", b.created_by as "created_by!" "#
+                      b.created_at as "created_at!", b.created_by as "created_by!",
+                      b.identity_provider_id as "identity_provider_id?",
+                      ip.key as "identity_provider?" "#
                 + $from
                 + r#"
                left join service_accounts a on a.id = b.service_account_id
                left join groups g on g.id = b.group_id
                left join roles r on r.organization_id = b.organization_id and r.key = b.role
+               left join identity_providers ip on ip.id = b.identity_provider_id
                left join environments e on e.id = b.environment_id
                left join projects p on p.id = coalesce(b.project_id, e.project_id) "#
                 + $rest
@@ -169,6 +183,7 @@ impl From<Row> for Binding {
             }
             .into(),
         };
+        let mapper = row.identity_provider_id.zip(row.identity_provider);
         Self {
             id: row.id,
             subject,
@@ -177,6 +192,10 @@ impl From<Row> for Binding {
             place: (row.project, row.environment).into(),
             created_at: row.created_at,
             created_by: row.created_by,
+            mapped_by: mapper.map(|(id, provider)| Mapper {
+                id,
+                name: IdentityProviderName { provider },
+            }),
         }
     }
 }
@@ -237,6 +256,8 @@ pub struct Wanted<'a> {
     pub role: Option<&'a str>,
     /// This one.
     pub id: Option<Uuid>,
+    /// Given by the groups of this identity provider.
+    pub identity_provider: Option<Uuid>,
     /// After this place in the order.
     pub after: Option<TimePlace>,
     /// At most so many. None: all.
@@ -267,6 +288,7 @@ pub async fn bindings(
            and ($6::text is null or b.role = $6)
            and ($7::uuid is null or b.id = $7)
            and ($8::timestamptz is null or (b.created_at, b.id) > ($8, $9))
+           and ($11::uuid is null or b.identity_provider_id = $11)
          order by b.created_at, b.id
          limit $10",
         organization,
@@ -279,6 +301,7 @@ pub async fn bindings(
         after_time,
         after_id,
         wanted.rows,
+        wanted.identity_provider,
     )
     .await?;
     Ok(rows.into_iter().map(Binding::from).collect())

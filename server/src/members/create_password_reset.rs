@@ -2,6 +2,7 @@
 
 use burgee_hub::credential::{self, Kind};
 use burgee_proto::admin::v1::{CreatePasswordResetRequest, CreatePasswordResetResponse};
+use burgee_proto::types::v1::ErrorReason;
 use serde_json::json;
 use time::Duration;
 use uuid::Uuid;
@@ -34,6 +35,11 @@ impl Mutation for CreatePasswordResetRequest {
         let organization = change.authorized.organization();
         let stored = member::find(change.connection(), organization, name).await?;
         demand_cover_of(change, &name.into()).await?;
+        if stored.message.managed {
+            let description = "an identity provider brought them: they have no password to set";
+            let reason = ErrorReason::MemberManaged;
+            return Err(Error::precondition(reason, name, description));
+        }
         refuse_elsewhere(change, name, ELSEWHERE).await?;
         let secret = credential::generate(Kind::Link, random::bytes()?);
         let hash = secret.hash();

@@ -8,6 +8,7 @@ use super::{Wanted, bindings, record_role, show};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
+use crate::identity_providers;
 use crate::names::RoleName;
 
 #[tonic::async_trait]
@@ -38,6 +39,7 @@ impl Mutation for DeleteRoleRequest {
                 description,
             ));
         }
+        identity_providers::refuse_mapped(change, &name).await?;
         sqlx::query!("delete from roles where id = $1", stored.id)
             .execute(change.connection())
             .await?;

@@ -3,6 +3,7 @@
 use burgee_proto::admin::v1::{DeleteRoleBindingRequest, DeleteRoleBindingResponse};
 
 use super::give_role::record;
+use super::mapped_roles::refuse_mapped;
 use super::{Wanted, bindings, demand_cover, keep_an_owner};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
@@ -28,6 +29,7 @@ impl Mutation for DeleteRoleBindingRequest {
         let binding = found.pop().ok_or_else(|| Error::not_found(name))?;
         change.authorized.demand(binding.place())?;
         demand_cover(change, binding.place(), binding.permissions)?;
+        refuse_mapped(&binding)?;
         sqlx::query!("delete from role_bindings where id = $1", binding.id)
             .execute(change.connection())
             .await?;

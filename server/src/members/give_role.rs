@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::mapped_roles::Mapper;
 use super::{Binding, BindingPlace, Wanted, allowed_by, bindings, read_role};
 use crate::access::{BuiltIn, Permissions};
 use crate::change::Change;
@@ -20,6 +21,8 @@ pub(super) struct RoleAt {
     pub(super) project: Option<Uuid>,
     /// The uid of the environment, if it is held in one.
     pub(super) environment: Option<Uuid>,
+    /// The identity provider whose groups give it. None: somebody gives it by hand.
+    pub(super) mapped_by: Option<Mapper>,
 }
 
 /// Where in a request a role and its scope stand.
@@ -47,7 +50,14 @@ impl RoleAt {
             place,
             project,
             environment,
+            mapped_by: None,
         })
+    }
+
+    /// The same, given by the groups of an identity provider.
+    pub(super) fn mapped_by(mut self, mapper: &Mapper) -> Self {
+        self.mapped_by = Some(mapper.clone());
+        self
     }
 }
 
@@ -118,6 +128,7 @@ pub(super) async fn give(
         place: given.place,
         created_at: change.now(),
         created_by: change.actor().to_owned(),
+        mapped_by: given.mapped_by,
     };
     let places = (given.project, given.environment);
     if insert(change, &binding, id, places).await? {
@@ -139,8 +150,9 @@ async fn insert(
     let group = binding.subject.group().map(|_| subject);
     let inserted = sqlx::query!(
         "insert into role_bindings (id, organization_id, service_account_id, member_id, role,
-                                    project_id, environment_id, created_at, created_by, group_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                    project_id, environment_id, created_at, created_by, group_id,
+                                    identity_provider_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict on constraint role_bindings_once do nothing",
         binding.id,
         organization,
@@ -152,10 +164,19 @@ async fn insert(
         binding.created_at,
         binding.created_by,
         group,
+        binding.mapped_by.as_ref().map(|mapper| mapper.id),
     )
     .execute(change.connection())
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// Gives back what was taken away a moment ago, of the organization as a whole.
+pub(super) async fn put_back(change: &mut Change, binding: &Binding) -> Result<(), Error> {
+    let subject = binding.subject.member().unwrap_or_default();
+    insert(change, binding, subject, (None, None))
+        .await
+        .map(drop)
 }
 
 async fn existing(change: &mut Change, like: &Binding) -> Result<Binding, Error> {
@@ -167,7 +188,8 @@ async fn existing(change: &mut Change, like: &Binding) -> Result<Binding, Error>
     };
     let found = bindings(change.connection(), organization, wanted).await?;
     let mut found = found.into_iter();
-    let found = found.find(|binding| binding.place == like.place);
+    let found =
+        found.find(|binding| binding.place == like.place && binding.mapped_by == like.mapped_by);
     found.ok_or_else(|| Error::internal("a binding that conflicts is not there"))
 }
 

@@ -42,6 +42,8 @@ pub struct Wanted<'a> {
     pub organization: Option<Uuid>,
     /// This one.
     pub id: Option<Uuid>,
+    /// For this e-mail address.
+    pub email: Option<&'a str>,
     /// The one whose secret has this hash.
     pub hash: Option<&'a [u8]>,
     /// After this place in the order.
@@ -113,6 +115,7 @@ pub async fn list(connection: &mut PgConnection, wanted: Wanted<'_>) -> Result<V
              and ($2::uuid is null or i.id = $2)
              and ($3::bytea is null or i.hash = $3)
              and ($4::timestamptz is null or (i.created_at, i.id) > ($4, $5))
+             and ($7::text is null or i.email = $7)
              and i.accepted_at is null and i.revoked_at is null
              and i.expires_at > clock_timestamp()
              and not (i.first_owner and exists (
@@ -124,6 +127,7 @@ pub async fn list(connection: &mut PgConnection, wanted: Wanted<'_>) -> Result<V
         after_time,
         after_id,
         wanted.rows,
+        wanted.email,
     )
     .fetch_all(connection)
     .await?;
@@ -142,6 +146,17 @@ pub(super) async fn read(change: &mut Change, name: InvitationName) -> Result<Ro
     };
     let mut found = list(change.connection(), wanted).await?;
     found.pop().ok_or_else(|| Error::not_found(name))
+}
+
+/// It was accepted: ends it, and tells the audit log.
+pub(super) async fn accept(change: &mut Change, invitation: &Row) -> Result<(), Error> {
+    sqlx::query!(
+        "update invitations set accepted_at = clock_timestamp() where id = $1",
+        invitation.id,
+    )
+    .execute(change.connection())
+    .await?;
+    record(change, Some(invitation), None)
 }
 
 /// Ends an invitation, and tells the audit log.

@@ -18,6 +18,7 @@ struct Row {
     display_name: String,
     deactivated: bool,
     second_factor: bool,
+    managed: bool,
     version: i64,
     changed_by: String,
     created_at: OffsetDateTime,
@@ -50,7 +51,8 @@ pub async fn list(
     let rows = sqlx::query_as!(
         Row,
         r#"select m.id, p.email, m.display_name, m.deactivated,
-                  f.confirmed_at is not null as "second_factor!", m.version, m.changed_by,
+                  f.confirmed_at is not null as "second_factor!",
+                  p.organization_id is not null as "managed!", m.version, m.changed_by,
                   m.created_at, m.updated_at
            from members m
            join people p on p.id = m.person_id
@@ -82,6 +84,7 @@ pub async fn list(
             display_name: row.display_name,
             deactivated: row.deactivated,
             second_factor: row.second_factor,
+            managed: row.managed,
             ..Member::default()
         },
     });

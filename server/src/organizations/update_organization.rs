@@ -104,7 +104,7 @@ fn seconds(duration: Option<Duration>, maximum: i32) -> Option<i32> {
 fn demand_second_factor(change: &Change, name: &OrganizationName) -> Result<(), Error> {
     change.app.sealing.ready()?;
     let session = change.authorized.principal().session;
-    if session.is_some_and(|session| !session.second_factor) {
+    if session.is_some_and(|it| !it.second_factor && it.bound_to.is_none()) {
         let description = "sign in with a second factor of your own first";
         let reason = ErrorReason::SecondFactorWanted;
         return Err(Error::precondition(reason, name, description));

@@ -138,6 +138,10 @@ impl Requests<'_> {
             ("email", Kind::String) => {
                 texts(&[format!("made-{}@example.com", self.world.number())])
             }
+            ("issuer", Kind::String) => texts(&["https://login.example.com".to_owned()]),
+            ("client_id", Kind::String) => texts(&["burgee".to_owned()]),
+            ("email_domains", Kind::String) => texts(&["example.com".to_owned()]),
+            ("groups_claim" | "group", Kind::String) => texts(&["groups".to_owned()]),
             ("permissions", Kind::String) => {
                 let all = Permission::ALL.iter().map(|it| it.name());
                 return vec![

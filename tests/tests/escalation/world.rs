@@ -4,14 +4,15 @@ use std::cell::Cell;
 
 use burgee_proto::admin::v1::{
     CreateRoleRequest, DeactivateMemberRequest, GetApiKeyRequest, GetGroupRequest,
-    GetMemberRequest, GetRoleRequest, GetServiceAccountRequest, ListServiceAccountTokensRequest,
-    Role, ServiceAccount, UpdateServiceAccountRequest,
+    GetMemberRequest, GetRoleRequest, GetServiceAccountRequest, IdentityProvider,
+    ListServiceAccountTokensRequest, Role, ServiceAccount, UpdateServiceAccountRequest,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_tests::callers::Caller;
 use burgee_tests::people::personal_token;
 use burgee_tests::project::api_key;
 use burgee_tests::server::{TestServer, WITHOUT_RATE_LIMITS};
+use burgee_tests::single_sign_on::{create, provider};
 
 pub(super) const PRODUCTION: &str = "projects/shop/environments/production";
 pub(super) const STAGING: &str = "projects/shop/environments/staging";
@@ -47,6 +48,8 @@ pub(super) struct World {
     invitation: String,
     relay_key: String,
     server_key: String,
+    /// Of the boss, with the provider `sso`.
+    identity: String,
     numbers: Cell<usize>,
 }
 
@@ -84,6 +87,7 @@ impl World {
         let (relay_key, _) = api_key(owner, AccessKeyKind::Relay, &both).await;
         let (server_key, _) = api_key(owner, AccessKeyKind::Server, &[&production]).await;
         let token_of_strong = first_token(owner, "serviceAccounts/strong").await;
+        let identity = identity(&server, &boss.uid).await;
         let world = Self {
             boss: boss.name,
             gone: gone.name,
@@ -93,6 +97,7 @@ impl World {
             invitation: invited.invitation.unwrap().name,
             relay_key: relay_key.name,
             server_key: server_key.name,
+            identity,
             numbers: Cell::default(),
             server,
             checker,
@@ -192,6 +197,10 @@ impl World {
             ("roleBindings/{uid}", _) => vec![&*self.binding_of_boss],
             ("invitations/{uid}", _) => vec![&*self.invitation],
             ("apiKeys/{uid}", _) => vec![&*self.relay_key, &self.server_key],
+            ("identityProviders/{identity provider}", _) => vec!["identityProviders/sso"],
+            ("identityProviders/{identity provider}/identities/{uid}", _) => {
+                vec![&*self.identity]
+            }
             ("organizations/{organization}", _) => vec!["organizations/default"],
             _ => panic!("which {pattern} is worth having, in {field}?"),
         };
@@ -220,6 +229,9 @@ impl World {
                 let account = owner.service_accounts().get_service_account(request).await;
                 account.unwrap().into_inner().service_account?.etag
             }
+            "identityProviders" if !name.contains("identities") => {
+                owner.identity_provider(&name).await.unwrap().etag
+            }
             "apiKeys" => {
                 let key = owner
                     .api_keys()
@@ -230,6 +242,26 @@ impl World {
             _ => return None,
         })
     }
+}
+
+/// The name of an identity of a provider where nobody answers, and nobody is asked.
+async fn identity(server: &TestServer, member: &str) -> String {
+    let provider = IdentityProvider {
+        client_secret: String::new(),
+        ..provider("https://login.example.com")
+    };
+    create(server.admin(), provider).await.unwrap();
+    let uid = uuid::Uuid::new_v4();
+    sqlx::query(
+        "insert into identities (id, identity_provider_id, member_id, issuer, subject)
+         select $1, id, $2, 'https://login.example.com', 'boss' from identity_providers",
+    )
+    .bind(uid)
+    .bind(uuid::Uuid::parse_str(member).unwrap())
+    .execute(server.database().pool())
+    .await
+    .unwrap();
+    format!("identityProviders/sso/identities/{uid}")
 }
 
 async fn create_role(owner: &Caller, key: &str, permissions: &[&str]) {

@@ -16,17 +16,22 @@ use crate::protocols::{bearer, frames, grpc_web};
 const ADA: &str = "ada@example.com";
 
 /// What came of a call.
-struct Answer {
-    head: String,
-    messages: Vec<Vec<u8>>,
+pub(crate) struct Answer {
+    pub(crate) head: String,
+    pub(crate) messages: Vec<Vec<u8>>,
     trailers: String,
 }
 
 impl Answer {
     /// The cookie that it sets, with its attributes.
-    fn cookie(&self) -> Option<&str> {
-        let mut lines = self.head.lines();
-        lines.find_map(|line| line.strip_prefix("set-cookie: "))
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        self.cookies().next()
+    }
+
+    /// The cookies that it sets, likewise.
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = &str> {
+        let lines = self.head.lines();
+        lines.filter_map(|line| line.strip_prefix("set-cookie: "))
     }
 
     /// Refusals without a message come in the head.
@@ -35,7 +40,12 @@ impl Answer {
     }
 }
 
-async fn call(server: &TestServer, method: &str, headers: &str, request: &impl Message) -> Answer {
+pub(crate) async fn call(
+    server: &TestServer,
+    method: &str,
+    headers: &str,
+    request: &impl Message,
+) -> Answer {
     let path = format!("/burgee.admin.v1.AuthService/{method}");
     let message = request.encode_to_vec();
     let (head, body) = grpc_web(server.address(), &path, headers, &message).await;
@@ -47,7 +57,7 @@ async fn call(server: &TestServer, method: &str, headers: &str, request: &impl M
     }
 }
 
-fn origin(server: &TestServer) -> String {
+pub(crate) fn origin(server: &TestServer) -> String {
     format!("origin: {}\r\n", server.address())
 }
 
