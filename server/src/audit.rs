@@ -77,6 +77,9 @@ struct Row {
     erased: Vec<String>,
 }
 
+/// How much of entries is held at a time, in bytes, and one entry more.
+const READ_BYTES_MAX: usize = 16 << 20;
+
 /// Which rows, and in which order.
 #[derive(Debug, Clone)]
 struct Query {
@@ -168,28 +171,42 @@ impl Query {
         })
     }
 
-    /// Reads so many rows after one.
+    /// Reads so many rows after one, or fewer that hold [`READ_BYTES_MAX`] or more together.
     async fn read(&self, pool: &PgPool, after: Option<i64>, rows: i64) -> Result<Vec<Row>, Error> {
         let rows = sqlx::query_as!(
             Row,
-            r#"select id, actor, method, request_id, resource, part, reason, project_id,
-                      environment_id, change_set_id, before::text, after::text,
-                      detail::text,
-                      created_at, address, user_agent, denied, erased
-               from audit_entries
-               where organization_id = $1
-                 and ($2::text is null or actor = $2)
-                 and ($3::text is null or resource = $3 or starts_with(resource, $3 || '/'))
-                 and ($4::uuid is null or environment_id = $4)
-                 and ($5::text is null or method = $5
-                      or right(method, length($5) + 1) = '/' || $5)
-                 and ($6::timestamptz is null or created_at >= $6)
-                 and ($7::timestamptz is null or created_at < $7)
-                 and ($8::text is null or request_id = $8)
-                 and ($9::boolean is null or (denied > 0) = $9)
-                 and ($10::bigint is null or case when $11 then id < $10 else id > $10 end)
-               order by case when $11 then -id else id end
-               limit $12"#,
+            r#"with entries as (
+                   select id, actor, method, request_id, resource, part, reason, project_id,
+                          environment_id, change_set_id, before::text, after::text, detail::text,
+                          created_at, address, user_agent, denied, erased,
+                          case when $11 then -id else id end as place
+                   from audit_entries
+                   where organization_id = $1
+                     and ($2::text is null or actor = $2)
+                     and ($3::text is null or resource = $3 or starts_with(resource, $3 || '/'))
+                     and ($4::uuid is null or environment_id = $4)
+                     and ($5::text is null or method = $5
+                          or right(method, length($5) + 1) = '/' || $5)
+                     and ($6::timestamptz is null or created_at >= $6)
+                     and ($7::timestamptz is null or created_at < $7)
+                     and ($8::text is null or request_id = $8)
+                     and ($9::boolean is null or (denied > 0) = $9)
+                     and ($10::bigint is null or case when $11 then id < $10 else id > $10 end)
+                   order by place limit $12
+               ),
+               measured as (
+                   select *, coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0)
+                             + coalesce(octet_length(detail), 0) as bytes
+                   from entries
+               ),
+               summed as (
+                   select *, sum(bytes) over (order by place) - bytes as bytes_before
+                   from measured
+               )
+               select id, actor, method, request_id, resource, part, reason, project_id,
+                      environment_id, change_set_id, before, after, detail, created_at, address,
+                      user_agent, denied, erased
+               from summed where bytes_before < $13 order by place"#,
             self.organization,
             self.actor,
             self.resource,
@@ -202,10 +219,16 @@ impl Query {
             after,
             self.newest_first,
             rows,
+            i64::try_from(READ_BYTES_MAX).map_err(Error::internal)?,
         )
         .fetch_all(pool)
         .await?;
         Ok(rows)
+    }
+
+    /// Whether rows that were read are fewer than there are for all that they hold.
+    fn stopped_early(rows: &[Row]) -> bool {
+        rows.iter().map(Row::content_bytes).sum::<usize>() >= READ_BYTES_MAX
     }
 }
 

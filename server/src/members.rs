@@ -72,7 +72,10 @@ pub fn parse_permissions(
     field: &str,
     names: &[String],
 ) -> Permissions {
-    for (at, name) in names.iter().enumerate() {
+    // More than there are name some twice, and each would be complained about.
+    let maximum = Permission::ALL.len();
+    violations.require(names.len() <= maximum, field, format!("at most {maximum}"));
+    for (at, name) in names.iter().enumerate().take(maximum) {
         violations.require(
             Permission::parse(name).is_some(),
             format!("{field}[{at}]"),

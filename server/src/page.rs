@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use sqlx::types::time::OffsetDateTime;
+use sqlx::types::time::{OffsetDateTime, UtcOffset};
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
@@ -120,8 +120,10 @@ impl TimePlace {
     /// [`Error::Invalid`] for a token that nobody here made.
     pub fn parse(place: &str) -> Result<Self, Error> {
         let parsed = place.split_once(' ').and_then(|(time, id)| {
+            let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
             Some(Self {
-                time: OffsetDateTime::parse(time, &Rfc3339).ok()?,
+                // One that has no such time cannot be asked for.
+                time: time.checked_to_offset(UtcOffset::UTC)?,
                 id: Uuid::parse_str(id).ok()?,
             })
         });
@@ -153,6 +155,20 @@ mod tests {
         assert_eq!(next.after.as_deref(), Some("y"));
         assert!(Page::parse(2, &token, &["projects/b", ""]).is_err());
         assert!(Page::parse(2, "%", &["projects/a", ""]).is_err());
+    }
+
+    #[test]
+    fn a_place_in_time_is_one_that_there_is() {
+        let place = |time: &str| TimePlace::parse(&format!("{time} {}", Uuid::nil()));
+        let good = place("2026-11-22T10:00:00Z").unwrap();
+        assert_eq!(TimePlace::parse(&good.to_string()).unwrap(), good);
+        for bad in [
+            "9999-12-31T23:59:59-23:59",
+            "0000-01-01T00:00:00+23:59",
+            "today",
+        ] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

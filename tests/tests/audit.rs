@@ -340,3 +340,46 @@ async fn a_stream_ends_with_the_credential_and_the_role_that_opened_it() {
     .expect("the log was sent to its end");
     assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
 }
+
+#[tokio::test]
+async fn entries_that_hold_much_are_read_a_few_at_a_time() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    // More than is held at a time, of which nothing is shown: each is too large.
+    sqlx::query(
+        "insert into audit_entries (organization_id, actor, method, request_id, resource, part,
+                                    reason, detail, address, user_agent, denied)
+         select id, 'large', 'test', '', '', '', '',
+                json_build_object('keys', repeat('x', 1000000)), '', '', 0
+         from organizations cross join generate_series(1, 40)",
+    )
+    .execute(server.database().pool())
+    .await
+    .unwrap();
+    let request = ListAuditEntriesRequest {
+        page_size: 1_000,
+        filter: Some(AuditFilter {
+            actor: "large".to_owned(),
+            ..AuditFilter::default()
+        }),
+        ..ListAuditEntriesRequest::default()
+    };
+    let first = owner.audit().list_audit_entries(request.clone()).await;
+    let first = first.unwrap().into_inner();
+    assert!((1..40).contains(&first.audit_entries.len()));
+    assert!(first.audit_entries.iter().all(|entry| entry.truncated));
+    let mut ids: Vec<i64> = first.audit_entries.iter().map(|it| it.id).collect();
+    let mut page_token = first.next_page_token;
+    while !page_token.is_empty() {
+        let request = ListAuditEntriesRequest {
+            page_token,
+            ..request.clone()
+        };
+        let page = owner.audit().list_audit_entries(request).await.unwrap();
+        let page = page.into_inner();
+        ids.extend(page.audit_entries.iter().map(|it| it.id));
+        page_token = page.next_page_token;
+    }
+    assert_eq!(ids.len(), 40);
+    assert!(ids.is_sorted_by(|one, next| one > next));
+}

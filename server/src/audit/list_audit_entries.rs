@@ -23,6 +23,7 @@ pub async fn list_audit_entries(
     request: ListAuditEntriesRequest,
 ) -> Result<ListAuditEntriesResponse, Error> {
     let filter = request.filter.unwrap_or_default();
+    let query = Query::new(app, authorized, filter.clone(), true).await?;
     let question = app.descriptors.json(&filter)?;
     let page = Page::parse(
         request.page_size,
@@ -35,13 +36,14 @@ pub async fn list_audit_entries(
             .parse()
             .map_err(|_| Error::invalid("page_token", description))
     });
-    let query = Query::new(app, authorized, filter, true).await?;
     let mut rows = query
         .read(&app.pools.read, after.transpose()?, page.rows())
         .await?;
+    let there_are_more = Query::stopped_early(&rows);
     let mut next_page_token = page.cut(&mut rows, |row| row.id.to_string());
-    if let Some(shown) = shown_within(&rows, PAGE_MAX) {
-        rows.truncate(shown);
+    let shown = shown_within(&rows, PAGE_MAX);
+    if shown.is_some() || (there_are_more && next_page_token.is_empty()) {
+        rows.truncate(shown.unwrap_or(rows.len()));
         let last = rows.last().map(|row| row.id.to_string());
         next_page_token = page.token_after(&last.unwrap_or_default());
     }

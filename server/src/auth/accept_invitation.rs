@@ -41,13 +41,18 @@ pub(super) async fn accept_invitation(
     let invitation = find(app, &request.secret).await?;
     let email = email_of(&invitation, &request.email)?;
     let known = sqlx::query!(
-        r#"select id, password_hash as "password_hash!" from people
-           where email = $1 and organization_id is null"#,
-        email
+        r#"select p.id, p.password_hash as "password_hash!", m.id as "member?"
+           from people p
+           left join members m on m.person_id = p.id and m.organization_id = $2
+           where p.email = $1 and p.organization_id is null"#,
+        email,
+        invitation.organization,
     )
     .fetch_optional(&app.pools.authentication)
     .await?;
-    let uid = Uuid::new_v4();
+    // They may be one already, by another invitation.
+    let member = known.as_ref().and_then(|known| known.member);
+    let uid = member.unwrap_or_else(Uuid::new_v4);
     let mut second_factor = false;
     let password_hash = match known {
         Some(known) => {

@@ -20,8 +20,11 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::error::Error;
 use crate::oidc::flow;
 
-/// The cookie that holds a session's secret.
+/// The cookie that holds a session's secret, where pages come without TLS.
 const NAME: &str = "burgee_session";
+/// The same with TLS. Of this prefix browsers take no cookie that another host of the same domain
+/// set. (RFC 6265bis, section 4.1.3.2.)
+const SECURE_NAME: &str = "__Host-burgee_session";
 /// What is true of it always.
 const ATTRIBUTES: &str = "Path=/; HttpOnly; SameSite=Strict";
 /// The cookie that ties a sign-in with an identity provider to the browser. It comes back with
@@ -83,7 +86,7 @@ impl Browser {
     /// # Errors
     /// [`Error::Internal`].
     pub(super) fn keep(self, secret: &str, seconds: i64) -> Result<MetadataValue<Ascii>, Error> {
-        self.cookie((NAME, ATTRIBUTES), secret, seconds)
+        self.cookie((self.session_name(), ATTRIBUTES), secret, seconds)
     }
 
     /// The cookie that keeps a flow.
@@ -100,7 +103,12 @@ impl Browser {
     /// # Errors
     /// [`Error::Internal`].
     pub(super) fn forget(self) -> Result<MetadataValue<Ascii>, Error> {
-        self.cookie((NAME, ATTRIBUTES), "", 0)
+        self.cookie((self.session_name(), ATTRIBUTES), "", 0)
+    }
+
+    /// What the session's cookie is called.
+    fn session_name(self) -> &'static str {
+        if self.secure { SECURE_NAME } else { NAME }
     }
 
     fn cookie(
@@ -126,7 +134,7 @@ pub async fn admit_cookies(mut request: Request, next: Next) -> Response {
                 .insert(KeptFlow { browser, secret });
         }
         let headers = request.headers_mut();
-        if let Some(credential) = session(headers)
+        if let Some(credential) = session(headers, browser.session_name())
             && !headers.contains_key(AUTHORIZATION)
         {
             headers.insert(AUTHORIZATION, credential);
@@ -136,24 +144,24 @@ pub async fn admit_cookies(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// The session in the cookies, as a credential.
-fn session(headers: &HeaderMap) -> Option<HeaderValue> {
-    let secret = kept(headers, NAME, Kind::Session)?;
+/// The session in the cookies of that name, as a credential.
+fn session(headers: &HeaderMap, name: &str) -> Option<HeaderValue> {
+    let secret = kept(headers, name, Kind::Session)?;
     let mut credential = HeaderValue::try_from(format!("Bearer {secret}")).ok()?;
     credential.set_sensitive(true);
     Some(credential)
 }
 
-/// The secret of this kind in the cookie of this name.
+/// The secret of this kind in the cookies of this name.
 fn kept(headers: &HeaderMap, name: &str, kind: Kind) -> Option<String> {
     let cookies = headers.get_all(COOKIE).into_iter();
     let cookies = cookies.filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';'));
     let secret = pairs.find_map(|pair| {
         let (other, value) = pair.trim().split_once('=')?;
-        (other == name).then_some(value)
+        (other == name && credential::parse(value) == Ok(kind)).then_some(value)
     })?;
-    (credential::parse(secret) == Ok(kind)).then(|| secret.to_owned())
+    Some(secret.to_owned())
 }
 
 #[cfg(test)]
@@ -230,7 +238,7 @@ mod tests {
         let cookie = kept("localhost.example.com");
         assert_eq!(
             cookie,
-            "burgee_session=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800; Secure"
+            "__Host-burgee_session=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800; Secure"
         );
     }
 
@@ -239,11 +247,11 @@ mod tests {
         let secret = |kind| credential::generate(kind, [7; 32]).expose().to_owned();
         let found = |cookies: String| {
             let headers = HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]);
-            session(&headers).map(|value| value.to_str().unwrap().to_owned())
+            session(&headers, NAME).map(|value| value.to_str().unwrap().to_owned())
         };
         let own = secret(Kind::Session);
         assert_eq!(
-            found(format!("a=b; {NAME}={own}")),
+            found(format!("a=b; {NAME}=x; {NAME}={own}")),
             Some(format!("Bearer {own}"))
         );
         assert_eq!(

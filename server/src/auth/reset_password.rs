@@ -2,6 +2,7 @@
 
 use burgee_hub::credential::{self, Kind};
 use burgee_proto::admin::v1::{ResetPasswordRequest, ResetPasswordResponse};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::new_password::set;
@@ -14,6 +15,7 @@ use crate::members::{grants_of, held_by};
 use crate::names::{MemberName, SubjectName};
 use crate::passwords::Context;
 use crate::texts::Violations;
+use crate::tokens;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/ResetPassword";
 
@@ -43,7 +45,6 @@ pub(super) async fn reset_password(
     violations.finish()?;
     let hash = credential::hash(&request.secret);
     let link = find(app, &hash).await?;
-    link.demand_cover(app).await?;
     let context = Context::new("new_password", [&link.email, &link.display_name]);
     context.check_length(&request.new_password)?;
     let turn = app.passwords.turn().await?;
@@ -60,6 +61,7 @@ pub(super) async fn reset_password(
     if used.rows_affected() == 0 {
         return Err(invalid());
     }
+    link.demand_cover(&mut transaction).await?;
     let member = MemberName { uid: link.member };
     let told = Told {
         organization: link.organization,
@@ -68,6 +70,8 @@ pub(super) async fn reset_password(
         origin,
     };
     set(&mut transaction, (link.person, &password_hash), None, told).await?;
+    // Whoever had the old password may have made some.
+    tokens::end_of_person(&mut transaction, link.person).await?;
     transaction.commit().await?;
     Ok(ResetPasswordResponse {})
 }
@@ -75,14 +79,13 @@ pub(super) async fn reset_password(
 impl Link {
     /// Refuses a link whose maker may not do any more, or not yet, all that the member may:
     /// with it they would gain what the member was given since.
-    async fn demand_cover(&self, app: &App) -> Result<(), Error> {
+    async fn demand_cover(&self, connection: &mut PgConnection) -> Result<(), Error> {
         // The program itself resets whomever it is told to.
         let Ok(maker) = SubjectName::parse("creator", &self.created_by) else {
             return Ok(());
         };
-        let mut connection = app.pools.authentication.acquire().await?;
-        let held = held_by(&mut connection, self.organization, &maker).await?;
-        let member = grants_of(&mut connection, self.member).await?;
+        let held = held_by(connection, self.organization, &maker).await?;
+        let member = grants_of(connection, self.member).await?;
         held.missing(&member).map_or(Ok(()), |_| Err(invalid()))
     }
 }

@@ -5,6 +5,7 @@ use burgee_proto::admin::v1::{
     GetFlagRequest, GetFlagResponse, ListFlagsRequest, ListFlagsResponse,
 };
 use burgee_proto::types::v1::FlagType;
+use prost::Message as _;
 use sqlx::PgConnection;
 use sqlx::types::time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -23,6 +24,11 @@ use crate::texts::Violations;
 
 /// The most environments whose configurations one call gives.
 const ENVIRONMENTS_MAX: usize = 50;
+
+/// How many flags are read at a time.
+const READ_AT_ONCE: usize = 16;
+/// A page ends after so many bytes, and one flag: clients take messages of 4 MiB.
+const PAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Gives one definition.
 ///
@@ -120,7 +126,7 @@ pub async fn list_flags(
     )
     .await?;
 
-    let mut keys = page_of_keys(
+    let mut places = page_of_keys(
         &mut connection,
         project,
         &filter,
@@ -129,24 +135,48 @@ pub async fn list_flags(
         &page,
     )
     .await?;
-    let next_page_token = page.cut(&mut keys, Clone::clone);
-    let keys: Vec<String> = keys.iter().map(|place| key_of(place).to_owned()).collect();
+    let next_page_token = page.cut(&mut places, Clone::clone);
+    let keys: Vec<String> = places
+        .iter()
+        .map(|place| key_of(place).to_owned())
+        .collect();
     let ids: Vec<Uuid> = shown.iter().map(|(_, id)| *id).collect();
-    let mut flags = store::read(&mut connection, project, Some(&keys), &ids).await?;
-    let summaries = keys.iter().filter_map(|key| {
-        let entry = flags.remove(key)?;
-        let flag = show::flag(&name.flag(key), entry.definition.before.as_ref()?);
-        let configs = shown
-            .iter()
-            .filter_map(|(environment, id)| config(&entry, environment, *id, key));
-        Some(FlagSummary {
-            flag: Some(flag),
-            configs: configs.collect(),
-        })
-    });
-    Ok(ListFlagsResponse {
-        flags: summaries.collect(),
+    let Some(last) = keys.last() else {
+        return Ok(ListFlagsResponse::default());
+    };
+    let mut listed = ListFlagsResponse {
+        flags: Vec::new(),
         next_page_token,
+    };
+    // A few at a time: configurations may be large, and there is one for each environment.
+    for (chunk, places) in keys.chunks(READ_AT_ONCE).zip(places.chunks(READ_AT_ONCE)) {
+        let mut flags = store::read(&mut connection, project, Some(chunk), &ids).await?;
+        for (key, place) in chunk.iter().zip(places) {
+            let entry = flags.remove(key);
+            let next = entry.and_then(|entry| summary(&entry, &name.flag(key), &shown));
+            listed.flags.extend(next);
+            if listed.encoded_len() > PAGE_BYTES_MAX && key != last {
+                listed.next_page_token = page.token_after(place);
+                return Ok(listed);
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// A flag with its configurations in some environments.
+fn summary(
+    entry: &FlagEntry,
+    name: &FlagName,
+    shown: &[(EnvironmentName, Uuid)],
+) -> Option<FlagSummary> {
+    let flag = show::flag(name, entry.definition.before.as_ref()?);
+    let configs = shown
+        .iter()
+        .filter_map(|(environment, id)| config(entry, environment, *id, &name.flag));
+    Some(FlagSummary {
+        flag: Some(flag),
+        configs: configs.collect(),
     })
 }
 
@@ -185,6 +215,9 @@ async fn wanted_environments(
     let mut wanted = Vec::new();
     for (at, name) in names.iter().enumerate() {
         let field = format!("environments[{at}]");
+        if names.iter().position(|other| other == name) != Some(at) {
+            return Err(Error::invalid(field, "given twice"));
+        }
         wanted.push(environment_of(connection, authorized, project, (&field, name)).await?);
     }
     Ok(wanted)

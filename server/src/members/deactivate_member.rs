@@ -45,8 +45,9 @@ impl Mutation for DeactivateMemberRequest {
         .await?;
         sqlx::query!(
             "update password_resets set ended_at = clock_timestamp()
-             where member_id = $1 and ended_at is null",
+             where (member_id = $1 or created_by = $2) and ended_at is null",
             after.id,
+            name.to_string(),
         )
         .execute(change.connection())
         .await?;

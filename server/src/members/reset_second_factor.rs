@@ -10,7 +10,7 @@ use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
 use crate::names::MemberName;
-use crate::{second_factor, sessions};
+use crate::{second_factor, sessions, tokens};
 
 /// Without it a password would open other organizations.
 const ELSEWHERE: &str = "they belong to another organization too, which it protects as well; \
@@ -45,6 +45,7 @@ impl Mutation for ResetSecondFactorRequest {
             return Err(Error::precondition(reason, name, NONE));
         }
         sessions::end_all(change.connection(), person, None).await?;
+        tokens::end_of_person(change.connection(), person).await?;
         change.record_audit(AuditEntry {
             resource: name.to_string(),
             part: "secondFactor".to_owned(),

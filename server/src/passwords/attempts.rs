@@ -19,6 +19,9 @@ const ADDRESS_FREE: i32 = 50;
 /// The longest wait. Longer ones would let anybody keep the owner of an account out.
 const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// For how long an address is familiar from which somebody signed in, in days.
+const FAMILIAR_DAYS: i32 = 30;
+
 /// The longest wait for another code. Only who knows the password makes the owner wait, who has
 /// recovery codes, which wait for nothing; and at 24 codes a day one in a million is not found.
 const CODE_WAIT_MAX: Duration = Duration::from_secs(60 * 60);
@@ -34,20 +37,25 @@ pub struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     /// Begins an attempt on the account of an e-mail address (anybody's or nobody's). It counts
-    /// before the password is looked at, so that many at once are no way round.
+    /// before the password is looked at, so that many at once are no way round. Where the person
+    /// signed in lately it counts apart, so that nobody elsewhere can keep them out by guessing.
     ///
     /// # Errors
     /// [`Error::Exhausted`] if it is too early for another.
     pub async fn begin(
         pool: &'a PgPool,
         email: &str,
-        address: Option<IpAddr>,
+        origin: Option<IpAddr>,
     ) -> Result<Self, Error> {
-        let address = address.map(address_subject);
+        let address = origin.map(address_subject);
         if let Some(address) = &address {
             check(pool, address).await?;
         }
-        let account = account_subject(email);
+        let familiar = match origin {
+            Some(origin) if is_familiar(pool, email, origin).await? => Some(origin),
+            _ => None,
+        };
+        let account = account_subject(email, familiar);
         count_or_refuse(pool, &account, WAIT_MAX).await?;
         Ok(Self {
             pool,
@@ -110,9 +118,31 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// An unknown e-mail address counts as any other, and is nothing to keep in plain text.
-fn account_subject(email: &str) -> String {
-    let digest = Sha256::digest(email.as_bytes());
+/// Whether the person of an account signed in from an address within [`FAMILIAR_DAYS`].
+async fn is_familiar(pool: &PgPool, email: &str, address: IpAddr) -> Result<bool, Error> {
+    let familiar = sqlx::query_scalar!(
+        r#"select exists (
+               select from people p
+               join members m on m.person_id = p.id
+               join sessions s on s.member_id = m.id
+               where p.email = $1 and s.address = $2
+                 and s.created_at > clock_timestamp() - make_interval(days => $3)
+           ) as "familiar!""#,
+        email,
+        address.to_string(),
+        FAMILIAR_DAYS,
+    );
+    Ok(familiar.fetch_one(pool).await?)
+}
+
+/// An unknown e-mail address counts as any other, and is nothing to keep in plain text. Tried from
+/// a familiar address, it counts apart.
+fn account_subject(email: &str, familiar: Option<IpAddr>) -> String {
+    let mut digest = Sha256::new_with_prefix(email.as_bytes());
+    if let Some(address) = familiar {
+        digest.update(format!(" from {address}"));
+    }
+    let digest = digest.finalize();
     let digits = digest.iter().map(|byte| format!("{byte:02x}"));
     format!("account {}", digits.collect::<String>())
 }
@@ -186,10 +216,12 @@ mod tests {
 
     #[test]
     fn an_account_is_told_apart_by_its_address_and_kept_as_a_hash() {
-        let subject = account_subject("ada@example.com");
+        let subject = account_subject("ada@example.com", None);
         assert!(!subject.contains("ada"), "{subject}");
-        assert_eq!(subject, account_subject("ada@example.com"));
-        assert_ne!(subject, account_subject("bob@example.com"));
+        assert_eq!(subject, account_subject("ada@example.com", None));
+        assert_ne!(subject, account_subject("bob@example.com", None));
+        let familiar = "192.0.2.7".parse().ok();
+        assert_ne!(subject, account_subject("ada@example.com", familiar));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use crate::deployment::ACTOR;
 use crate::error::Error;
 use crate::members::email;
 use crate::names::MemberName;
-use crate::sessions;
+use crate::{sessions, tokens};
 
-/// Takes away the second factor of the person with that e-mail address, and ends their sessions.
+/// Takes away the second factor of the person with that e-mail address, and ends their sessions and tokens.
 /// Each of their organizations is told.
 ///
 /// # Errors
@@ -29,6 +29,7 @@ pub async fn reset(app: &App, email: &str) -> Result<(), Error> {
         return Err(absent());
     }
     sessions::end_all(&mut transaction, person, None).await?;
+    tokens::end_of_person(&mut transaction, person).await?;
     let members = sqlx::query!(
         "select id, organization_id from members where person_id = $1 order by id",
         person,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use burgee_hub::credential::{self, Kind, Secret};
 use burgee_proto::types::v1::ErrorReason;
+use sqlx::PgConnection;
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -178,4 +179,20 @@ async fn write(change: &mut Change, before: &Token, after: &Token) -> Result<(),
     .execute(change.connection())
     .await?;
     record(change, Some(before), Some(after))
+}
+
+/// Ends all tokens of a person, in all of their organizations.
+///
+/// # Errors
+/// Those of the database.
+pub async fn end_of_person(connection: &mut PgConnection, person: Uuid) -> Result<(), Error> {
+    sqlx::query!(
+        "update tokens t set revoked_at = clock_timestamp()
+         from members m
+         where m.id = t.member_id and m.person_id = $1 and t.revoked_at is null",
+        person,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! Each limit at its edge: what is at it is taken, what is one above is refused.
 
 use burgee_proto::admin::v1::{
-    AddTargetKeysRequest, CreateFlagRequest, CreateFlagResponse, Flag, FlagConfig,
-    RestoreFlagRequest, UpdateFlagRequest,
+    AddTargetKeysRequest, CreateFlagRequest, CreateFlagResponse, CreateRoleRequest, Flag,
+    FlagConfig, ListFlagsRequest, RestoreFlagRequest, Role, UpdateFlagRequest,
 };
 use burgee_proto::types::v1::{
     AllOf, Condition, NotOf, Operator, SegmentMatch, Variant, condition,
@@ -12,6 +12,7 @@ use burgee_tests::builders::{
     target, text, variant,
 };
 use burgee_tests::errors::{fields, refused, subjects};
+use burgee_tests::server::TestServer;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 use tonic::{Code, Response, Status};
@@ -350,4 +351,30 @@ async fn limits_of_target_keys_are_named_by_the_request() {
     let status = outcome.as_ref().map(drop).unwrap_err().clone();
     assert_eq!(fields(&status), ["keys"]);
     desk.invalid("one above", "keys", outcome).await;
+}
+
+#[tokio::test]
+async fn what_is_named_too_often_is_refused_in_few_words() {
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    let request = ListFlagsRequest {
+        parent: shop.name(),
+        environments: vec![production.name.clone(), production.name.clone()],
+        ..ListFlagsRequest::default()
+    };
+    let listed = server.admin().flags().list_flags(request).await;
+    let status = refused(listed, Code::InvalidArgument);
+    assert_eq!(fields(&status), ["environments[1]"]);
+
+    let request = CreateRoleRequest {
+        role: Some(Role {
+            key: "everything".to_owned(),
+            permissions: vec!["flag.read".to_owned(); 100_000],
+            ..Role::default()
+        }),
+        ..CreateRoleRequest::default()
+    };
+    let made = server.admin().members().create_role(request).await;
+    let status = refused(made, Code::InvalidArgument);
+    assert_eq!(fields(&status), ["role.permissions"]);
 }

@@ -3,11 +3,11 @@
 
 use burgee_proto::admin::v1::{
     ChangePasswordRequest, CreatePasswordResetRequest, CreatePasswordResetResponse,
-    ResetPasswordRequest, SwitchOrganizationRequest,
+    DeactivateMemberRequest, ResetPasswordRequest, SwitchOrganizationRequest,
 };
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{fields, reason, refused};
-use burgee_tests::people::{PASSWORD, acceptance};
+use burgee_tests::people::{PASSWORD, acceptance, personal_token};
 use burgee_tests::server::TestServer;
 use tonic::{Code, Status};
 
@@ -184,4 +184,36 @@ async fn a_person_of_two_organizations_switches_and_neither_opens_the_other() {
         reset(&server.nobody(), &forgotten.secret, NEW).await,
         Code::Unauthenticated,
     );
+}
+
+#[tokio::test]
+async fn a_reset_password_ends_the_tokens_that_the_old_one_made() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (ada, member) = owner.person(ADA, "viewer", "").await;
+    let (script, _) = ada
+        .own_token(personal_token(&["project.read"], ""))
+        .await
+        .unwrap();
+    who_am_i(&script).await.unwrap();
+    let made = link(owner, &member.name).await.unwrap();
+    reset(&server.nobody(), &made.secret, NEW).await.unwrap();
+    is_shut_out(&script).await;
+}
+
+#[tokio::test]
+async fn a_link_ends_with_whoever_made_it() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    let (admin, maker) = owner.person("admin@example.com", "admin", "").await;
+    let (_, ada) = owner.person(ADA, "admin", "").await;
+    let made = link(&admin, &ada.name).await.unwrap();
+    let request = DeactivateMemberRequest {
+        name: maker.name,
+        ..DeactivateMemberRequest::default()
+    };
+    owner.members().deactivate_member(request).await.unwrap();
+    let outcome = reset(&server.nobody(), &made.secret, NEW).await;
+    refused(outcome, Code::Unauthenticated);
+    server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
 }

@@ -292,3 +292,29 @@ async fn sign_ins_and_refusals_are_told_to_the_audit_log() {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
+
+#[tokio::test]
+async fn nobody_elsewhere_keeps_somebody_out_by_guessing() {
+    let server = TestServer::start().await;
+    server.admin().person(ADA, "viewer", "").await;
+    // Somebody guesses, from somewhere else, without end.
+    sqlx::query(
+        "insert into password_attempts (subject, failures, failed_at, next_at)
+         select 'account ' || encode(sha256(convert_to(email, 'UTF8')), 'hex'), 100, now(),
+                now() + interval '5 minutes'
+         from (values ('ada@example.com'), ('nobody@example.com')) as tried(email)",
+    )
+    .execute(server.database().pool())
+    .await
+    .unwrap();
+    let stranger = server.nobody().sign_in("nobody@example.com", WRONG).await;
+    refused(stranger, Code::ResourceExhausted);
+    // She has signed in from here before.
+    server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
+    sqlx::query("update sessions set created_at = now() - interval '31 days'")
+        .execute(server.database().pool())
+        .await
+        .unwrap();
+    let outcome = server.nobody().sign_in(ADA, PASSWORD).await;
+    refused(outcome, Code::ResourceExhausted);
+}
