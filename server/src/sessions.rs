@@ -33,12 +33,23 @@ pub struct Row {
 }
 
 /// What somebody has proven to begin a session.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Proven {
+    /// By what.
+    pub by: By,
     /// A second factor. Without one they have none, or an identity provider asked for its own.
     pub second_factor: bool,
-    /// That an identity provider knows them, by this identity. None: a password.
-    pub identity: Option<Uuid>,
+}
+
+/// By what somebody has proven who they are.
+#[derive(Debug, Clone)]
+pub enum By {
+    /// The password of this hash.
+    Password(String),
+    /// An identity provider, which knows them by this identity.
+    Identity(Uuid),
+    /// Another session of theirs. The new one ends with it at the latest.
+    Session(Uuid),
 }
 
 impl Row {
@@ -65,16 +76,37 @@ impl Row {
     }
 }
 
+/// What is wrong with a proof that holds no longer.
+const HOLDS_NO_LONGER: Error = Error::ProofInvalid {
+    description: "what was proven, or the member or identity provider, lets nobody in any more",
+};
+
 /// Signs a member in, who proved a second factor or has none.
 ///
 /// # Errors
 /// [`Error::ProofInvalid`] for one who was deactivated in the meantime, or whose identity
-/// provider was.
+/// provider was, or who changed what they proved.
 pub async fn begin(
     connection: &mut PgConnection,
     (member, proven): (Uuid, Proven),
     origin: &Origin,
 ) -> Result<(Row, Secret), Error> {
+    let ends_by = match &proven.by {
+        By::Identity(_) => None,
+        By::Password(hash) => {
+            lock_person(connection, member).await?;
+            check_password(connection, member, (hash, proven.second_factor)).await?;
+            None
+        }
+        By::Session(session) => {
+            lock_person(connection, member).await?;
+            Some(end_of(connection, *session).await?)
+        }
+    };
+    let identity = match proven.by {
+        By::Identity(identity) => Some(identity),
+        By::Password(_) | By::Session(_) => None,
+    };
     let secret = credential::generate(Kind::Session, random::bytes()?);
     let hash = secret.hash();
     // The locks: whoever deactivates the member or disables the identity provider ends this
@@ -97,7 +129,7 @@ pub async fn begin(
                insert into sessions (id, member_id, hash, address, user_agent, second_factor,
                                      identity_id, expires_at)
                select $1, m.id, $3, $4, $5, $7, i.id,
-                      clock_timestamp() + make_interval(secs => session_lifetime_seconds)
+                      least(clock_timestamp() + make_interval(secs => session_lifetime_seconds), $8)
                from member m left join identity i on true
                where $6::uuid is null or i.id is not null
                returning id, address, user_agent, created_at, last_seen_at, expires_at,
@@ -112,15 +144,68 @@ pub async fn begin(
         hash.as_slice(),
         origin.address_text(),
         &*origin.user_agent,
-        proven.identity,
+        identity,
         proven.second_factor,
+        ends_by,
     )
     .fetch_optional(connection)
     .await?;
-    let row = row.ok_or(Error::ProofInvalid {
-        description: "the member, or their identity provider, lets nobody in any more",
-    })?;
+    let row = row.ok_or(HOLDS_NO_LONGER)?;
     Ok((row, secret))
+}
+
+/// Waits for whoever ends the sessions of a member's person, and makes others wait.
+async fn lock_person(connection: &mut PgConnection, member: Uuid) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        "select p.id from people p join members m on m.person_id = p.id
+         where m.id = $1 for share of p",
+        member,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(())
+}
+
+/// Refuses a password that was changed since it was found right, and one alone where a second
+/// factor was set since.
+async fn check_password(
+    connection: &mut PgConnection,
+    member: Uuid,
+    (hash, second_factor): (&str, bool),
+) -> Result<(), Error> {
+    let holds = sqlx::query_scalar!(
+        r#"select p.password_hash = $2
+                  and ($3 or not exists (
+                      select from second_factors f
+                      where f.person_id = p.id and f.confirmed_at is not null)) as "holds!"
+           from people p join members m on m.person_id = p.id
+           where m.id = $1 and p.password_hash is not null"#,
+        member,
+        hash,
+        second_factor,
+    )
+    .fetch_optional(connection)
+    .await?;
+    match holds {
+        Some(true) => Ok(()),
+        _ => Err(HOLDS_NO_LONGER),
+    }
+}
+
+/// When a session ends that opens something still. Nobody ends it meanwhile.
+async fn end_of(connection: &mut PgConnection, session: Uuid) -> Result<OffsetDateTime, Error> {
+    let end = sqlx::query_scalar!(
+        r#"select end_of_session(s, o) as "end!"
+           from sessions s
+           join members m on m.id = s.member_id
+           join organizations o on o.id = m.organization_id
+           where s.id = $1 and not m.deactivated and session_is_live(s, o)
+           for share of s"#,
+        session,
+    )
+    .fetch_optional(connection)
+    .await?;
+    end.ok_or(HOLDS_NO_LONGER)
 }
 
 /// Which of a person's sessions somebody may see and end.
@@ -198,6 +283,13 @@ pub async fn end_all(
     person: Uuid,
     staying: Option<Uuid>,
 ) -> Result<(), Error> {
+    // Whoever is about to begin one comes first, and it ends; or finds that they may not.
+    sqlx::query_scalar!(
+        "select id from people where id = $1 for no key update",
+        person
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
     sqlx::query!(
         "update sessions s set ended_at = clock_timestamp()
          from members m

@@ -19,7 +19,7 @@ use crate::names::MemberName;
 use crate::passwords::Context;
 use crate::passwords::attempts::Attempt;
 use crate::second_factor::Code;
-use crate::sessions::Proven;
+use crate::sessions::{By, Proven};
 use crate::texts::Violations;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/AcceptInvitation";
@@ -54,9 +54,10 @@ pub(super) async fn accept_invitation(
     let member = known.as_ref().and_then(|known| known.member);
     let uid = member.unwrap_or_else(Uuid::new_v4);
     let mut second_factor = false;
-    let password_hash = match known {
+    let (proven_hash, password_hash) = match known {
         Some(known) => {
-            prove(app, (&email, known.password_hash), request.password, origin).await?;
+            let hash = known.password_hash;
+            prove(app, (&email, hash.clone()), request.password, origin).await?;
             let told = Told {
                 organization: invitation.organization,
                 member: MemberName { uid },
@@ -64,9 +65,12 @@ pub(super) async fn accept_invitation(
                 origin,
             };
             second_factor = demand(app, known.id, code.as_ref(), told).await?;
-            String::new()
+            (hash, String::new())
         }
-        None => hash_new(app, &email, &request).await?,
+        None => {
+            let hash = hash_new(app, &email, &request).await?;
+            (hash.clone(), hash)
+        }
     };
     let acceptance = Acceptance {
         invitation: invitation.name().to_string(),
@@ -81,8 +85,8 @@ pub(super) async fn accept_invitation(
     let member = accepted.member.unwrap_or_default();
     let MemberName { uid } = MemberName::parse("member", &member.name)?;
     let proven = Proven {
+        by: By::Password(proven_hash),
         second_factor,
-        ..Proven::default()
     };
     let signed = signed_in::sign_in(app, METHOD, (uid, proven), origin).await?;
     Ok(AcceptInvitationResponse {

@@ -20,7 +20,7 @@ use crate::oidc::Oidc;
 use crate::oidc::claims::Person;
 use crate::oidc::exchange::{Failed, Registration};
 use crate::oidc::flow::{FLOW_INVALID, Flow};
-use crate::sessions::Proven;
+use crate::sessions::{By, Proven};
 use crate::stored::Stored;
 use crate::texts::Violations;
 
@@ -74,8 +74,8 @@ pub(super) async fn complete_oidc_sign_in(
         }
     };
     let proven = Proven {
-        identity: Some(identity),
-        ..Proven::default()
+        by: By::Identity(identity),
+        second_factor: false,
     };
     let signed = signed_in::sign_in(app, METHOD, (member, proven), origin).await?;
     Ok(CompleteOidcSignInResponse {

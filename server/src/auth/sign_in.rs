@@ -15,7 +15,7 @@ use crate::members::email;
 use crate::names::{MemberName, check_slug};
 use crate::passwords::attempts::Attempt;
 use crate::second_factor::Code;
-use crate::sessions::Proven;
+use crate::sessions::{By, Proven};
 use crate::texts::Violations;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/SignIn";
@@ -49,17 +49,18 @@ pub(super) async fn sign_in(
     let turn = app.passwords.turn().await?;
     let attempt = Attempt::begin(&app.pools.write, &email, origin.address).await?;
     let found = find(app, &email, &request.organization).await?;
-    let hash = found.as_ref().map(|it| it.password_hash.clone());
-    let right = turn.verify(request.password, hash).await?;
-    let member = found.map(|it| (it.person, it.member));
+    let (hash, member) = found
+        .map(|it| (it.password_hash, (it.person, it.member)))
+        .unzip();
+    let right = turn.verify(request.password, hash.clone()).await?;
     match member {
         Some((person, Some(member))) if right && !member.deactivated => {
             attempt.succeeded().await?;
             let told = member.told(origin);
             let second_factor = demand(app, person, code.as_ref(), told).await?;
             let proven = Proven {
+                by: By::Password(hash.unwrap_or_default()),
                 second_factor,
-                ..Proven::default()
             };
             let who = (member.id, proven);
             Ok(response(

@@ -7,7 +7,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::check_slug;
-use crate::sessions::Proven;
+use crate::sessions::{By, Proven};
 
 /// Signs the caller in to another organization.
 ///
@@ -37,8 +37,8 @@ pub(super) async fn switch_organization(
     let found = found.ok_or_else(|| Error::not_found(name))?;
     let method = authorized.method();
     let proven = Proven {
+        by: By::Session(session.id),
         second_factor: found.second_factor,
-        ..Proven::default()
     };
     let signed = signed_in::sign_in(app, method, (found.id, proven), authorized.origin()).await?;
     Ok(SwitchOrganizationResponse {

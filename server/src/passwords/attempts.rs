@@ -125,7 +125,7 @@ async fn is_familiar(pool: &PgPool, email: &str, address: IpAddr) -> Result<bool
                select from people p
                join members m on m.person_id = p.id
                join sessions s on s.member_id = m.id
-               where p.email = $1 and s.address = $2
+               where p.email = $1 and p.organization_id is null and s.address = $2
                  and s.created_at > clock_timestamp() - make_interval(days => $3)
            ) as "familiar!""#,
         email,

@@ -217,3 +217,38 @@ async fn a_link_ends_with_whoever_made_it() {
     refused(outcome, Code::Unauthenticated);
     server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_session_of_another_organization_lives_no_longer_than_the_one_it_came_from() {
+    let server = TestServer::start().await;
+    let other = other_organization(&server);
+    let (ada, _) = server.admin().person(ADA, "viewer", "").await;
+    let invited = other.invite(ADA, "viewer", "").await.unwrap();
+    let accepted = server.nobody().accept(acceptance(&invited.secret)).await;
+    accepted.unwrap();
+    sqlx::query("update sessions set expires_at = now() + interval '1 hour'")
+        .execute(server.database().pool())
+        .await
+        .unwrap();
+    let switch = SwitchOrganizationRequest {
+        organization: "other".to_owned(),
+        ..SwitchOrganizationRequest::default()
+    };
+    let switched = ada
+        .auth()
+        .switch_organization(switch.clone())
+        .await
+        .unwrap();
+    let session = switched.into_inner().session.unwrap();
+    let lives = session.expire_time.unwrap().seconds - session.create_time.unwrap().seconds;
+    assert!(lives <= 60 * 60, "{lives} s");
+    // It is known for a second still, and makes no other any more.
+    sqlx::query("update sessions set ended_at = now()")
+        .execute(server.database().pool())
+        .await
+        .unwrap();
+    refused(
+        ada.auth().switch_organization(switch).await,
+        Code::Unauthenticated,
+    );
+}

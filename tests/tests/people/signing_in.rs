@@ -318,3 +318,24 @@ async fn nobody_elsewhere_keeps_somebody_out_by_guessing() {
     let outcome = server.nobody().sign_in(ADA, PASSWORD).await;
     refused(outcome, Code::ResourceExhausted);
 }
+
+#[tokio::test]
+async fn a_sign_in_that_is_overtaken_by_another_password_lets_nobody_in() {
+    let server = TestServer::start().await;
+    server.admin().person(ADA, "viewer", "").await;
+    let mut changing = server.database().pool().begin().await.unwrap();
+    sqlx::query("update people set password_hash = 'another' where email = 'ada@example.com'")
+        .execute(&mut *changing)
+        .await
+        .unwrap();
+    let nobody = server.nobody();
+    let signing_in = tokio::spawn(async move { nobody.sign_in(ADA, PASSWORD).await });
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    until("the sign-in waits", SOON, async || {
+        server.database().number(waiting).await == 1
+    })
+    .await;
+    changing.commit().await.unwrap();
+    refused(signing_in.await.unwrap(), Code::Unauthenticated);
+}
