@@ -1,8 +1,8 @@
 //! The calls that a relay passes upstream: test keys set flags at the server alone, and whoever
 //! has one need not know where that is. Only the key is checked here. What was sent goes up
-//! unchanged, with the caller's own key, and what was answered comes down unchanged.
+//! unchanged, with the caller's own key, and what was answered comes down unchanged. From where
+//! it came, the relay says itself: upstream may believe it, and must not believe the caller.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +14,7 @@ use burgee::sync::{Connections, Lease};
 use burgee_hub::Hub;
 use burgee_hub::credential::TEST_KEY_METHODS;
 use burgee_proto::types::v1::ErrorReason;
-use burgee_runtime::Connection;
+use burgee_runtime::ClientAddress;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, COOKIE, DATE, HOST};
 use http::header::{ORIGIN, REFERER, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -30,8 +30,6 @@ const BODY_BYTES_MAX: usize = 4 * 1024 * 1024 + 5;
 const HOPS_MAX: u16 = 8;
 /// How many relays a call has passed.
 const HOPS: HeaderName = HeaderName::from_static("burgee-hops");
-/// From where a call came, the nearest last.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// What is between two machines, or of the page that a browser shows, and not of the call.
 const NOT_PASSED_UP: [HeaderName; 8] = [
     HOST,
@@ -92,8 +90,7 @@ impl Forwarding {
         let body = body
             .map_err(|_| Status::out_of_range("the request is too long, or broke off"))?
             .to_bytes();
-        let connection = head.extensions.get::<Connection>();
-        let caller = connection.map(|connection| connection.remote_addr.ip());
+        let caller = ClientAddress::of(&head.extensions);
         let headers = headers_up(head.headers, caller).ok_or_else(away)?;
         for index in 0..self.upstream.addresses() {
             let Ok(lease) = self.upstream.lease(index).await else {
@@ -143,7 +140,7 @@ fn was_never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// The headers of a call for the next hop. None: it has passed too many.
-fn headers_up(mut headers: HeaderMap, caller: Option<IpAddr>) -> Option<HeaderMap> {
+fn headers_up(mut headers: HeaderMap, caller: Option<ClientAddress>) -> Option<HeaderMap> {
     let hops = headers.get(&HOPS).and_then(|hops| hops.to_str().ok());
     let hops: u16 = hops.and_then(|hops| hops.parse().ok()).unwrap_or(0);
     let hops = hops.checked_add(1).filter(|hops| *hops <= HOPS_MAX)?;
@@ -151,8 +148,8 @@ fn headers_up(mut headers: HeaderMap, caller: Option<IpAddr>) -> Option<HeaderMa
         headers.remove(name);
     }
     headers.insert(HOPS, HeaderValue::from(hops));
-    if let Some(caller) = caller.and_then(|caller| caller.to_string().parse().ok()) {
-        headers.append(FORWARDED_FOR, caller);
+    if let Some(caller) = caller {
+        caller.tell(&mut headers);
     }
     Some(headers)
 }

@@ -69,6 +69,13 @@ impl ClientAddress {
         Self::of(extensions).map(|client| site(client.ip))
     }
 
+    /// Says it to the next hop, in each header that one may read. What the caller said
+    /// there is gone: whom to believe has been decided here.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        let Self { ip, tls } = self;
+        forwarded::tell(Hop { ip, tls }, headers);
+    }
+
     /// The address of whoever is connected.
     #[must_use]
     pub fn of_peer(connection: &Connection) -> Self {
@@ -168,6 +175,33 @@ mod tests {
             headers.append(name, HeaderValue::from_str(line).unwrap());
         }
         proxies(name.parse().unwrap()).client(peer, &headers)
+    }
+
+    #[test]
+    fn what_is_told_is_what_the_next_hop_reads_whichever_header_it_reads() {
+        for (address, tls) in [("192.0.2.7", true), ("2001:db8::7", false)] {
+            let caller = ClientAddress {
+                ip: ip(address),
+                tls,
+            };
+            for name in ["x-forwarded-for", "forwarded"] {
+                let made_up = ["x-forwarded-for", "x-forwarded-proto", "forwarded"];
+                let made_up = made_up.map(|name| {
+                    let value = HeaderValue::from_static("for=198.51.100.1;proto=https");
+                    (HeaderName::from_static(name), value)
+                });
+                let mut headers = HeaderMap::from_iter(made_up);
+                headers.append(name, HeaderValue::from_static("198.51.100.2"));
+                caller.tell(&mut headers);
+                assert_eq!(headers.len(), 3, "{headers:?}");
+                let peer = ClientAddress {
+                    ip: ip(PEER),
+                    tls: !tls,
+                };
+                let read = proxies(name.parse().unwrap()).client(peer, &headers);
+                assert_eq!(read, caller, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -33,11 +33,17 @@ fn what_is_of_the_call_goes_up_and_what_is_of_the_connection_does_not() {
         ("grpc-timeout", "3S"),
         ("x-mine", "kept"),
         ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-proto", "https"),
+        ("forwarded", "for=192.0.2.1;proto=https"),
         ("host", "relay"),
         ("cookie", "a=b"),
         ("origin", "https://shop.example"),
     ]);
-    let up = headers_up(sent, Some("198.51.100.7".parse().unwrap())).unwrap();
+    let caller = ClientAddress {
+        ip: "198.51.100.7".parse().unwrap(),
+        tls: false,
+    };
+    let up = headers_up(sent, Some(caller)).unwrap();
     let of = |name: &str| {
         let values = up.get_all(name).iter();
         values
@@ -47,7 +53,9 @@ fn what_is_of_the_call_goes_up_and_what_is_of_the_connection_does_not() {
     assert_eq!(of("authorization"), ["Bearer burgee_tst_x"]);
     assert_eq!(of("grpc-timeout"), ["3S"]);
     assert_eq!(of("x-mine"), ["kept"]);
-    assert_eq!(of("x-forwarded-for"), ["192.0.2.1", "198.51.100.7"]);
+    assert_eq!(of("x-forwarded-for"), ["198.51.100.7"]);
+    assert_eq!(of("x-forwarded-proto"), ["http"]);
+    assert_eq!(of("forwarded"), ["for=198.51.100.7;proto=http"]);
     assert_eq!(of("burgee-hops"), ["1"]);
     for name in ["host", "cookie", "origin"] {
         assert!(of(name).is_empty(), "{name}");

@@ -1,10 +1,19 @@
 //! Whoever a trusted proxy speaks for is the caller; nobody else's word counts.
 
+use std::net::IpAddr;
+
+use burgee_proto::admin::v1::flag_service_client::FlagServiceClient;
 use burgee_proto::admin::v1::{ListSessionsRequest, SignInRequest, SignInResponse};
-use burgee_tests::callers::Caller;
+use burgee_proto::types::v1::AccessKeyKind;
+use burgee_tests::builders::boolean_flag;
+use burgee_tests::callers::{Bearer, Caller, endpoint};
 use burgee_tests::people::PASSWORD;
+use burgee_tests::project::api_key;
+use burgee_tests::relay::TestRelay;
 use burgee_tests::server::TestServer;
+use burgee_tests::wait::{SOON, until};
 use tonic::Request;
+use tonic::service::Interceptor as _;
 
 use crate::people::audit;
 
@@ -81,5 +90,51 @@ async fn what_a_peer_that_is_not_trusted_says_changes_nothing() {
         ];
         sign_in(&server, &headers).await;
         assert_eq!(signed_in_from(&server).await, "127.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn upstream_hears_from_the_relay_who_calls_and_not_from_the_caller() {
+    for header in ["x-forwarded-for", "forwarded"] {
+        let server = TestServer::with(&[
+            ("BURGEE_TRUSTED_PROXIES", "127.0.0.1"),
+            ("BURGEE_FORWARDED_HEADER", header),
+        ])
+        .await;
+        let (shop, production) = server.shop().await;
+        shop.create_flag(boolean_flag("banner")).await;
+        let (_, secret) = api_key(server.admin(), AccessKeyKind::Test, &[&production]).await;
+        let proxies = [("BURGEE_RELAY_TRUSTED_PROXIES", "127.0.0.3")];
+        let key = production.relay_key().await;
+        let relay = TestRelay::with(server.address(), &key, &proxies).await;
+        let tester = relay.caller(&secret);
+        until("the relay knows the key", SOON, async || {
+            tester.evaluate_for_alice("banner").await.is_ok()
+        })
+        .await;
+        // Who calls the relay, and who upstream believes it is.
+        for (from, believed, enabled) in [
+            ([127, 0, 0, 2], "127.0.0.2", true),
+            ([127, 0, 0, 3], "203.0.113.9", false),
+        ] {
+            let connection = endpoint(relay.address()).local_address(Some(IpAddr::from(from)));
+            let mut request = Request::new(());
+            for (name, value) in [
+                ("x-forwarded-for", "203.0.113.9"),
+                ("x-forwarded-proto", "https"),
+                ("forwarded", "for=198.51.100.1;proto=https"),
+            ] {
+                request.metadata_mut().insert(name, value.parse().unwrap());
+            }
+            let request = Bearer::new(&secret).call(request).unwrap();
+            let request = request.map(|()| production.set_enabled_request("banner", enabled));
+            let mut flags = FlagServiceClient::new(connection.connect_lazy());
+            flags.set_flag_enabled(request).await.unwrap();
+            let entries = audit(server.admin()).await;
+            let set = entries
+                .iter()
+                .rfind(|it| it.method.ends_with("/SetFlagEnabled"));
+            assert_eq!(set.unwrap().address, believed, "{header}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 /// The older of the two, which most proxies write.
 pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
@@ -12,12 +12,34 @@ const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
 pub(super) const FORWARDED: &str = "forwarded";
 /// The scheme of a caller who speaks TLS.
 const HTTPS: &str = "https";
+/// And of one who does not.
+const HTTP: &str = "http";
 
 /// One entry of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hop {
     pub(super) ip: IpAddr,
     pub(super) tls: bool,
+}
+
+/// Says both headers of one hop, and nothing else of whatever they said.
+pub(super) fn tell(Hop { ip, tls }: Hop, headers: &mut HeaderMap) {
+    let proto = if tls { HTTPS } else { HTTP };
+    let node = match ip {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("\"[{v6}]\""),
+    };
+    for (name, value) in [
+        (X_FORWARDED_FOR, ip.to_string()),
+        (X_FORWARDED_PROTO, proto.to_owned()),
+        (FORWARDED, format!("for={node};proto={proto}")),
+    ] {
+        headers.remove(name);
+        // Of addresses and schemes every value can be made.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// The entries of `X-Forwarded-For`, the last one first. None: not an address.
