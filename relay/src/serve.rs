@@ -29,6 +29,9 @@ const HEALTH_NAMES: [&str; 4] = [
     "burgee.telemetry.v1.TelemetryService",
 ];
 
+/// The largest request of gRPC's own services, which need no credential, in bytes.
+const OPEN_REQUEST_BYTES_MAX: usize = 4 * 1024;
+
 /// What the operator has set of the port.
 pub(crate) struct Terms {
     /// What peers are granted.
@@ -53,6 +56,7 @@ pub(crate) async fn serve(
     report(&health, ServingStatus::NotServing).await;
     let readiness = tokio::spawn(follow_standing(health.clone(), standing));
 
+    let health_service = health_service.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX);
     let routes = with_reflection(hub.routes().add_service(health_service))?;
     let closing = CancellationToken::new();
     let serving = tokio::spawn(listening.serve(
@@ -106,9 +110,11 @@ fn with_reflection(routes: Routes) -> Result<Routes, tonic_reflection::server::E
             .with_service_name("burgee.admin.v1.FlagService")
             .with_service_name("grpc.health.v1.Health")
     };
+    let v1 = describe().build_v1()?;
+    let v1alpha = describe().build_v1alpha()?;
     Ok(routes
-        .add_service(describe().build_v1()?)
-        .add_service(describe().build_v1alpha()?))
+        .add_service(v1.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX))
+        .add_service(v1alpha.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX)))
 }
 
 /// Ready from the first ruleset on, or from upstream's word that there is none.

@@ -39,6 +39,9 @@ use crate::{
 /// The largest request, in bytes.
 const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The largest request of gRPC's own services, which need no credential, in bytes.
+const OPEN_REQUEST_BYTES_MAX: usize = 4 * 1024;
+
 /// Every service by its full name, for the health of each.
 pub const SERVICES: &[&str] = &[
     "burgee.admin.v1.ProjectService",
@@ -70,6 +73,7 @@ pub fn router(
     health: HealthServer<impl Health>,
     origins: &AllowedOrigins,
 ) -> Result<Router, Failure> {
+    let health = health.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX);
     let services = reflected(administered((app, oidc), hub).add_service(health))?;
     let services = services
         .into_axum_router()
@@ -121,9 +125,11 @@ fn reflected(routes: Routes) -> Result<Routes, Failure> {
             // Without it grpcurl shows the details of errors as base64.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
+    let v1 = descriptors().build_v1()?;
+    let v1alpha = descriptors().build_v1alpha()?;
     Ok(routes
-        .add_service(descriptors().build_v1()?)
-        .add_service(descriptors().build_v1alpha()?))
+        .add_service(v1.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX))
+        .add_service(v1alpha.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX)))
 }
 
 #[cfg(test)]

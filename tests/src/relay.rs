@@ -104,6 +104,12 @@ impl TestRelay {
         self.process.stderr()
     }
 
+    /// The most memory that it has held so far, in bytes.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> u64 {
+        self.process.peak_memory_bytes()
+    }
+
     /// kill −9.
     pub fn kill9(&mut self) {
         self.process.kill9();

@@ -2,6 +2,7 @@
 //! ask, and how much anybody may.
 
 mod addresses;
+mod bodies;
 mod contents;
 mod headers;
 mod origins;

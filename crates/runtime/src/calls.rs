@@ -5,11 +5,13 @@
 //! gRPC-web, an HTTP status to everybody else.
 
 mod answer;
+mod bodies;
 mod deadline;
 mod kind;
+mod open_streams;
 
 use std::any::Any;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,37 +19,65 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use tokio::sync::Semaphore;
 use tonic::Status;
 
 use self::answer::Caller;
+use self::bodies::Bodies;
 pub use self::deadline::Deadline;
 pub use self::kind::{Kind, only_calls};
+use self::open_streams::OpenStreams;
+use crate::ClientAddress;
+use crate::shares::{Quota, Share, Shares};
 
-/// What all calls of a router share.
+/// What all calls of a router share. One call too many is `RESOURCE_EXHAUSTED`, or
+/// HTTP 503.
 #[derive(Debug, Clone)]
 pub struct CallLimits {
-    /// Calls that may wait for their response to begin, at the same time. One more
-    /// is refused (`RESOURCE_EXHAUSTED`, HTTP 503). A stream counts until it begins.
-    pub concurrent: usize,
+    /// Calls that have come whole and wait for their response to begin. A stream counts
+    /// until it begins.
+    pub calls: Quota,
+    /// Bytes of requests that have not come whole, or wait for their response to begin.
+    /// Each weighs a few KiB more than what was sent of it.
+    pub body_bytes: Quota,
+    /// Open streams of gRPC's own services: reflection, and watches of health. They
+    /// need no credential, so nobody else counts them.
+    pub open_streams: Quota,
     /// The longest that a gRPC call may take until its response begins, which for a
     /// unary call is its whole duration. A shorter `grpc-timeout` wins. Then the
     /// call is dropped (`DEADLINE_EXCEEDED`).
     pub deadline: Duration,
+    /// The longest that a gRPC request may take to come whole (`DEADLINE_EXCEEDED`).
+    pub body_deadline: Duration,
+    /// After this, a stream of reflection is asked nothing more and ends.
+    pub reflection: Duration,
 }
 
 /// Places of calls, and what is said when there is none.
 #[derive(Debug, Clone)]
 struct Places {
-    free: Arc<Semaphore>,
+    taken: Shares,
+    quota: Quota,
     busy: fn() -> Status,
 }
 
 impl Default for CallLimits {
     fn default() -> Self {
         Self {
-            concurrent: 1024,
+            calls: Quota {
+                all: 1024,
+                per_site: 256,
+            },
+            body_bytes: Quota {
+                all: 512 << 20,
+                per_site: 32 << 20,
+            },
+            open_streams: Quota {
+                all: 1024,
+                per_site: 64,
+            },
             deadline: Duration::from_secs(30),
+            body_deadline: Duration::from_secs(10),
+            reflection: Duration::from_secs(60),
         }
     }
 }
@@ -58,12 +88,29 @@ impl Default for CallLimits {
 /// Belongs outside the gRPC-web layer, and inside [`crate::browsers::admit`]: browsers
 /// must be able to read these answers too. Handlers find their [`Deadline`] in the
 /// request's extensions.
+///
+/// A request is read before anything is done for it, so that one that never comes whole
+/// holds its own few bytes and no place. Only the requests of reflection are streams.
 pub fn guard(router: Router, limits: &CallLimits, busy: fn() -> Status) -> Router {
-    let free = Arc::new(Semaphore::new(limits.concurrent));
-    let places = Places { free, busy };
+    let places = |quota| Places {
+        taken: Shares::default(),
+        quota,
+        busy,
+    };
+    let open_streams = OpenStreams {
+        places: places(limits.open_streams),
+        reflection: limits.reflection,
+    };
+    let bodies = Bodies {
+        places: places(limits.body_bytes),
+        deadline: limits.body_deadline,
+    };
     router
+        // The innermost layer first.
+        .layer(from_fn_with_state(open_streams, open_streams::count))
+        .layer(from_fn_with_state(places(limits.calls), shed))
+        .layer(from_fn_with_state(bodies, bodies::gather))
         .layer(from_fn_with_state(limits.deadline, deadline::enforce))
-        .layer(from_fn_with_state(places, shed))
         .layer(from_fn(catch_panic))
 }
 
@@ -74,10 +121,23 @@ pub async fn unknown_path(request: Request) -> Response {
 }
 
 async fn shed(State(places): State<Places>, request: Request, next: Next) -> Response {
-    let Ok(_place) = places.free.try_acquire() else {
-        return Caller::of(&request).answer((places.busy)());
+    let Some(_place) = places.take(&request, 1) else {
+        return places.refuse(&request);
     };
     next.run(request).await
+}
+
+impl Places {
+    fn take(&self, request: &Request, amount: usize) -> Option<Share> {
+        let site = ClientAddress::site_of(request.extensions());
+        // Without a listener there is one caller.
+        let site = site.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.taken.take(self.quota, site, amount)
+    }
+
+    fn refuse(&self, request: &Request) -> Response {
+        Caller::of(request).answer((self.busy)())
+    }
 }
 
 async fn catch_panic(request: Request, next: Next) -> Response {

@@ -24,9 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::server::TcpConnectInfo;
 
-use self::admission::{Admission, Admitted};
+use self::admission::Admission;
 use self::connection::Calls;
 pub use self::limits::Limits;
+use crate::shares::Share;
 use crate::tls::Tls;
 
 /// Connections the kernel holds until they are accepted: a herd of clients that
@@ -198,7 +199,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    async fn run(self, limits: Arc<Limits>, shutdown: CancellationToken, admitted: Admitted) {
+    async fn run(self, limits: Arc<Limits>, shutdown: CancellationToken, admitted: Share) {
         let close = self.connection.close;
         let remote_addr = self.connection.remote_addr;
         let ended = match self.tls {

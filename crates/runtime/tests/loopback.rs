@@ -8,6 +8,8 @@
 
 #[path = "loopback/attacks.rs"]
 mod attacks;
+#[path = "loopback/bodies.rs"]
+mod bodies;
 #[path = "loopback/calls.rs"]
 mod calls;
 #[path = "loopback/listening.rs"]

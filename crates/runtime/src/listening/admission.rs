@@ -1,39 +1,24 @@
 //! Who is let in: connections are counted in all and by where they come from.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Limits;
 use crate::addresses::{TrustedProxies, site};
+use crate::shares::{Quota, Share, Shares};
 
 #[derive(Debug)]
 pub(super) struct Admission {
-    shared: Arc<Mutex<Counts>>,
+    taken: Shares,
     connections: usize,
     per_address: usize,
     per_loopback_address: usize,
     trusted_proxies: TrustedProxies,
 }
 
-/// The place of one connection; dropping it gives the place back.
-#[derive(Debug)]
-pub(super) struct Admitted {
-    shared: Arc<Mutex<Counts>>,
-    site: IpAddr,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    /// Sites with at least one connection.
-    by_site: HashMap<IpAddr, usize>,
-}
-
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            shared: Arc::default(),
+            taken: Shares::default(),
             connections: limits.connections,
             per_address: limits.connections_per_address,
             per_loopback_address: limits.connections_per_loopback_address,
@@ -42,8 +27,8 @@ impl Admission {
     }
 
     /// A place for a connection from `address`, unless its site or the whole
-    /// listener is full.
-    pub(super) fn admit(&self, address: IpAddr) -> Option<Admitted> {
+    /// listener is full. Dropping it gives the place back.
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Share> {
         let site = site(address);
         let per_site = match address {
             // It speaks for many.
@@ -51,36 +36,12 @@ impl Admission {
             _ if site.is_loopback() => self.per_loopback_address,
             _ => self.per_address,
         };
-        let mut counts = lock(&self.shared);
-        let of_site = counts.by_site.get(&site).copied().unwrap_or(0);
-        if counts.all >= self.connections || of_site >= per_site {
-            return None;
-        }
-        counts.all += 1;
-        counts.by_site.insert(site, of_site + 1);
-        Some(Admitted {
-            shared: Arc::clone(&self.shared),
-            site,
-        })
+        let quota = Quota {
+            all: self.connections,
+            per_site,
+        };
+        self.taken.take(quota, site, 1)
     }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut counts = lock(&self.shared);
-        counts.all -= 1;
-        let left = counts.by_site.get(&self.site).map_or(0, |count| count - 1);
-        if left == 0 {
-            counts.by_site.remove(&self.site);
-        } else {
-            counts.by_site.insert(self.site, left);
-        }
-    }
-}
-
-/// The counts are whole after every statement, so a panic elsewhere spoils nothing.
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -154,17 +115,5 @@ mod tests {
             admission.admit(ip("198.51.100.1")).unwrap(),
         ];
         assert!(admission.admit(ip("192.0.2.1")).is_none());
-    }
-
-    #[test]
-    fn nothing_is_remembered_of_those_who_left() {
-        let admission = admission(10, 10, 10);
-        let held: Vec<_> = (0..3)
-            .map(|_| admission.admit(ip("192.0.2.1")).unwrap())
-            .collect();
-        drop(held);
-        let counts = lock(&admission.shared);
-        assert_eq!(counts.all, 0);
-        assert!(counts.by_site.is_empty());
     }
 }

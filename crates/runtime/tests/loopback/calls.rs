@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::Extension;
 use axum::routing::{get, post};
 use burgee_runtime::calls::{CallLimits, Deadline, guard, unknown_path};
+use burgee_runtime::shares::Quota;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -129,7 +130,10 @@ async fn one_call_too_many_is_refused_at_once() {
         .route("/waits", post(waits))
         .route("/page", get(|| async { "a page" }));
     let limits = CallLimits {
-        concurrent: 1,
+        calls: Quota {
+            all: 1,
+            per_site: 1,
+        },
         ..CallLimits::default()
     };
     let served = guarded(limits, router).await;
