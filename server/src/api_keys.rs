@@ -5,6 +5,7 @@
 //! The service takes requests; a file for each use case decides what a key
 //! shall be; [`Change::put_key`] makes it so.
 
+mod cover;
 pub mod create_api_key;
 pub mod deleted_environment;
 pub mod environments;

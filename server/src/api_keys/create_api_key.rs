@@ -6,7 +6,7 @@ use burgee_hub::credential::{self, Secret};
 use burgee_proto::admin::v1::{ApiKey, CreateApiKeyRequest, CreateApiKeyResponse};
 use uuid::Uuid;
 
-use super::{KeyEntry, environments, rules};
+use super::{KeyEntry, cover, environments, rules};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -44,6 +44,7 @@ impl Mutation for CreateApiKeyRequest {
         rules::check(&key)?;
         rules::check_end(&key, change.now())?;
         let opens = environments::of_new(change, &key).await?;
+        cover::demand(&change.authorized, key.kind(), &opens)?;
         change.check_new_test_key(key.kind(), &opens).await?;
         let (entry, secret) = make(change, key, opens)?;
         change.put_keys(&[&entry]).await?;

@@ -4,7 +4,7 @@ use burgee_proto::admin::v1::{ApiKey, RotateApiKeyRequest, RotateApiKeyResponse}
 use sqlx::types::time::OffsetDateTime;
 
 use super::create_api_key::{make, shown};
-use super::{KeyEntry, patterns};
+use super::{KeyEntry, cover, patterns};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -30,6 +30,7 @@ impl Mutation for RotateApiKeyRequest {
             expire_time: successors_end(&old, change.now())?.map(timestamp),
             ..old.stored()?.message.clone()
         };
+        cover::demand(&change.authorized, key.kind(), &old.opens)?;
         change.check_new_test_key(key.kind(), &old.opens).await?;
         if !key.environment_patterns.is_empty() {
             patterns::check_room(change, patterns::ROTATED_KEYS_MAX).await?;

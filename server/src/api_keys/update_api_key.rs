@@ -2,7 +2,7 @@
 
 use burgee_proto::admin::v1::{UpdateApiKeyRequest, UpdateApiKeyResponse};
 
-use super::{environments, rules};
+use super::{cover, environments, rules};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -44,8 +44,10 @@ impl Mutation for UpdateApiKeyRequest {
         }
         after.environments.sort_unstable();
         let opens = environments::of_changed(change, &before, &after).await?;
+        let kind = after.kind();
         entry.key.after = Some(after);
         if let Some(opens) = opens {
+            cover::demand(&change.authorized, kind, &opens)?;
             entry.open(opens)?;
         }
         change.put_keys(&[&entry]).await?;
