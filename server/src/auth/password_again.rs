@@ -1,8 +1,10 @@
 //! Whoever is signed in gives their password once more, before what a session that was left
 //! open must not do.
 
+use serde_json::json;
 use uuid::Uuid;
 
+use super::told::Told;
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
@@ -71,6 +73,10 @@ impl Person {
             return attempt.succeeded().await;
         }
         attempt.failed().await?;
+        let told = Told::by(authorized, self.member);
+        let mut connection = app.pools.write.acquire().await?;
+        told.tell_refused(&mut connection, "password", json!({}))
+            .await?;
         Err(Error::ProofInvalid {
             description: PASSWORD_WRONG,
         })

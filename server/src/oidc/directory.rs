@@ -19,6 +19,7 @@ use openidconnect::core::{
 use openidconnect::{AdditionalProviderMetadata, ProviderMetadata};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use super::{Asked, Problem, Why, exchange};
@@ -32,6 +33,9 @@ const AGE_MAX: Duration = Duration::from_secs(60 * 60);
 const FAILURE_AGE_MAX: Duration = Duration::from_secs(5);
 /// How long keys are kept that lack the one that is looked for.
 const KEYS_AGE_MIN: Duration = Duration::from_secs(5);
+/// How long somebody waits while another asks. An issuer that is slow to answer must not hold up
+/// calls without number.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 /// The most issuers that are kept in mind.
 const ISSUERS_MAX: usize = 1_000;
 
@@ -83,6 +87,16 @@ pub struct Directory {
 #[derive(Default)]
 struct Slot(tokio::sync::Mutex<Held>);
 
+impl Slot {
+    async fn held(&self, asked: Asked) -> Result<MutexGuard<'_, Held>, Problem> {
+        let held = tokio::time::timeout(WAIT_MAX, self.0.lock()).await;
+        held.map_err(|_| Problem {
+            asked,
+            why: Why::Refused(Refusal::TimedOut),
+        })
+    }
+}
+
 #[derive(Default)]
 struct Held {
     known: Option<Issuer>,
@@ -105,7 +119,7 @@ impl Directory {
     /// [`Problem`].
     pub async fn issuer(&self, issuer: &str) -> Result<Issuer, Problem> {
         let slot = self.slot(issuer);
-        let mut held = slot.0.lock().await;
+        let mut held = slot.held(Asked::Configuration).await?;
         let known = held.known.as_ref();
         if let Some(known) = known.filter(|known| known.read.elapsed() < AGE_MAX) {
             return Ok(known.clone());
@@ -122,7 +136,7 @@ impl Directory {
     /// [`Problem`].
     pub async fn with_newer_keys(&self, issuer: &str, lacking: &Issuer) -> Result<Issuer, Problem> {
         let slot = self.slot(issuer);
-        let mut held = slot.0.lock().await;
+        let mut held = slot.held(Asked::Keys).await?;
         let newest = held.known.clone().unwrap_or_else(|| lacking.clone());
         // Another may have been here first.
         let is_newer = newest.keys_read > lacking.keys_read;

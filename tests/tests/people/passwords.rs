@@ -49,6 +49,13 @@ async fn a_changed_password_ends_every_other_session() {
     let elsewhere = server.caller(&elsewhere);
     who_am_i(&elsewhere).await.unwrap();
     refused(change(&ada, NEW, NEW).await, Code::Unauthenticated);
+    let told = audit(server.admin()).await;
+    let told = told.last().unwrap();
+    assert_eq!(
+        (told.part.as_str(), told.denied),
+        ("password", 1),
+        "{told:?}"
+    );
     for weak in ["short", "password1234", ADA] {
         let status = refused(change(&ada, PASSWORD, weak).await, Code::InvalidArgument);
         assert_eq!(fields(&status), ["new_password"]);
