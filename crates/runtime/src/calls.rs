@@ -12,11 +12,12 @@ mod open_streams;
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use tonic::Status;
@@ -50,6 +51,15 @@ pub struct CallLimits {
     pub body_deadline: Duration,
     /// After this, a stream of reflection is asked nothing more and ends.
     pub reflection: Duration,
+}
+
+/// All that a call must pass.
+#[derive(Debug)]
+struct Guard {
+    calls: Places,
+    bodies: Bodies,
+    open_streams: OpenStreams,
+    deadline: Duration,
 }
 
 /// Places of calls, and what is said when there is none.
@@ -97,21 +107,20 @@ pub fn guard(router: Router, limits: &CallLimits, busy: fn() -> Status) -> Route
         quota,
         busy,
     };
-    let open_streams = OpenStreams {
-        places: places(limits.open_streams),
-        reflection: limits.reflection,
+    let guard = Guard {
+        calls: places(limits.calls),
+        open_streams: OpenStreams {
+            places: places(limits.open_streams),
+            reflection: limits.reflection,
+        },
+        bodies: Bodies {
+            places: places(limits.body_bytes),
+            deadline: limits.body_deadline,
+        },
+        deadline: limits.deadline,
     };
-    let bodies = Bodies {
-        places: places(limits.body_bytes),
-        deadline: limits.body_deadline,
-    };
-    router
-        // The innermost layer first.
-        .layer(from_fn_with_state(open_streams, open_streams::count))
-        .layer(from_fn_with_state(places(limits.calls), shed))
-        .layer(from_fn_with_state(bodies, bodies::gather))
-        .layer(from_fn_with_state(limits.deadline, deadline::enforce))
-        .layer(from_fn(catch_panic))
+    // One layer for all of it: each costs every call several allocations.
+    router.layer(from_fn_with_state(Arc::new(guard), pass))
 }
 
 /// The fallback of a router: `UNIMPLEMENTED` to gRPC, 404 to everybody else.
@@ -120,11 +129,49 @@ pub async fn unknown_path(request: Request) -> Response {
     Caller::of(&request).answer(Status::unimplemented(message))
 }
 
-async fn shed(State(places): State<Places>, request: Request, next: Next) -> Response {
-    let Some(_place) = places.take(&request, 1) else {
-        return places.refuse(&request);
-    };
-    next.run(request).await
+async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let caller = Caller::of(&request);
+    let path = request.uri().clone();
+    // Nothing of the call outlives the panic but what it shares with others, and
+    // what is shared must be whole at every await.
+    let outcome = std::panic::AssertUnwindSafe(guard.in_time(&caller, request, next));
+    match outcome.catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let path = path.path();
+            tracing::error!(path, panic = text(panic.as_ref()), "a call panicked");
+            caller.answer(Status::internal("internal error"))
+        }
+    }
+}
+
+impl Guard {
+    async fn in_time(&self, caller: &Caller, mut request: Request, next: Next) -> Response {
+        if !caller.is_grpc() {
+            return self.admitted(request, next).await;
+        }
+        let Deadline(deadline) = Deadline::set(&mut request, self.deadline);
+        let admitted = self.gathered(caller, request, next);
+        match tokio::time::timeout_at(deadline, admitted).await {
+            Ok(response) => response,
+            Err(_) => caller.answer(Status::deadline_exceeded("the deadline has passed")),
+        }
+    }
+
+    async fn gathered(&self, caller: &Caller, request: Request, next: Next) -> Response {
+        match self.bodies.gather(request).await {
+            // The room is held until the response begins: until then, so are the bytes.
+            Ok((request, _room)) => self.admitted(request, next).await,
+            Err(status) => caller.answer(status),
+        }
+    }
+
+    async fn admitted(&self, request: Request, next: Next) -> Response {
+        let Some(_place) = self.calls.take(&request, 1) else {
+            return self.calls.refuse(&request);
+        };
+        self.open_streams.count(request, next).await
+    }
 }
 
 impl Places {
@@ -137,21 +184,6 @@ impl Places {
 
     fn refuse(&self, request: &Request) -> Response {
         Caller::of(request).answer((self.busy)())
-    }
-}
-
-async fn catch_panic(request: Request, next: Next) -> Response {
-    let caller = Caller::of(&request);
-    let path = request.uri().path().to_owned();
-    // Nothing of the call outlives the panic but what it shares with others, and
-    // what is shared must be whole at every await.
-    let outcome = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
-    match outcome.await {
-        Ok(response) => response,
-        Err(panic) => {
-            tracing::error!(path, panic = text(panic.as_ref()), "a call panicked");
-            caller.answer(Status::internal("internal error"))
-        }
     }
 }
 

@@ -28,12 +28,12 @@ impl Caller {
         }
     }
 
-    pub(super) fn answer(self, status: Status) -> Response {
+    pub(super) fn answer(&self, status: Status) -> Response {
         match self {
             Self::Grpc => status.into_http::<Body>(),
             Self::GrpcWeb(kind) => {
                 let mut response = status.into_http::<Body>();
-                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response.headers_mut().insert(CONTENT_TYPE, kind.clone());
                 response
             }
             Self::Http => (

@@ -4,15 +4,12 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tonic::Status;
 
 use super::Places;
-use super::answer::Caller;
 use super::open_streams::REFLECTION;
 use crate::shares::Share;
 
@@ -30,27 +27,25 @@ pub(super) struct Bodies {
     pub(super) deadline: Duration,
 }
 
-pub(super) async fn gather(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
-    let caller = Caller::of(&request);
-    // Nobody reads what comes with anything else.
-    if !caller.is_grpc() || REFLECTION.contains(&request.uri().path()) {
-        return next.run(request).await;
-    }
-    let Some(mut room) = bodies.places.take(&request, WEIGHT_BYTES) else {
-        return bodies.places.refuse(&request);
-    };
-    let (head, body) = request.into_parts();
-    let whole = read(body, &mut room, bodies.places.busy);
-    let whole = tokio::time::timeout(bodies.deadline, whole).await;
-    let late = |_| {
-        Err(Status::deadline_exceeded(
-            "the request did not come in time",
-        ))
-    };
-    match whole.unwrap_or_else(late) {
-        // The room is held until the response begins: until then, so are the bytes.
-        Ok(body) => next.run(Request::from_parts(head, body.into())).await,
-        Err(status) => caller.answer(status),
+impl Bodies {
+    /// A gRPC request with its whole body, and the room that this takes.
+    ///
+    /// # Errors
+    /// What to answer if there is no room, or the body does not come.
+    pub(super) async fn gather(
+        &self,
+        request: Request,
+    ) -> Result<(Request, Option<Share>), Status> {
+        if REFLECTION.contains(&request.uri().path()) {
+            return Ok((request, None));
+        }
+        let busy = self.places.busy;
+        let mut room = self.places.take(&request, WEIGHT_BYTES).ok_or_else(busy)?;
+        let (head, body) = request.into_parts();
+        let whole = tokio::time::timeout(self.deadline, read(body, &mut room, busy)).await;
+        let late = |_| Status::deadline_exceeded("the request did not come in time");
+        let whole = whole.map_err(late)??;
+        Ok((Request::from_parts(head, whole.into()), Some(room)))
     }
 }
 

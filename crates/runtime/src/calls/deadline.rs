@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
 use http::HeaderMap;
 use tokio::time::Instant;
-use tonic::Status;
-
-use super::answer::Caller;
 
 /// The header by which a gRPC client tells how long it will wait.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
@@ -22,21 +17,14 @@ const MAX_DIGITS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
 
-pub(super) async fn enforce(
-    State(longest): State<Duration>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let caller = Caller::of(&request);
-    if !caller.is_grpc() {
-        return next.run(request).await;
-    }
-    let asked = timeout(request.headers()).unwrap_or(longest);
-    let deadline = Instant::now() + asked.min(longest);
-    request.extensions_mut().insert(Deadline(deadline));
-    match tokio::time::timeout_at(deadline, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => caller.answer(Status::deadline_exceeded("the deadline has passed")),
+impl Deadline {
+    /// Puts into a call's extensions when it must have been answered: after the time that
+    /// its caller gives it, or the longest that there is.
+    pub(super) fn set(request: &mut Request, longest: Duration) -> Self {
+        let asked = timeout(request.headers()).unwrap_or(longest);
+        let deadline = Self(Instant::now() + asked.min(longest));
+        request.extensions_mut().insert(deadline);
+        deadline
     }
 }
 

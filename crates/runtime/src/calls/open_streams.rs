@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::StreamExt as _;
@@ -28,32 +28,31 @@ pub(super) struct OpenStreams {
     pub(super) reflection: Duration,
 }
 
-pub(super) async fn count(
-    State(streams): State<OpenStreams>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let reflects = REFLECTION.contains(&request.uri().path());
-    if !reflects && request.uri().path() != HEALTH {
-        return next.run(request).await;
+impl OpenStreams {
+    /// Lets a call pass, and holds a place for as long as its stream is open, if it is one.
+    pub(super) async fn count(&self, request: Request, next: Next) -> Response {
+        let reflects = REFLECTION.contains(&request.uri().path());
+        if !reflects && request.uri().path() != HEALTH {
+            return next.run(request).await;
+        }
+        let Some(place) = self.places.take(&request, 1) else {
+            return self.places.refuse(&request);
+        };
+        let request = if reflects {
+            request.map(|body| ending(body, self.reflection))
+        } else {
+            request
+        };
+        let response = next.run(request).await;
+        response.map(|body| {
+            let held = body.map_frame(move |frame| {
+                // With the body goes the place.
+                let _ = &place;
+                frame
+            });
+            Body::new(held)
+        })
     }
-    let Some(place) = streams.places.take(&request, 1) else {
-        return streams.places.refuse(&request);
-    };
-    let request = if reflects {
-        request.map(|body| ending(body, streams.reflection))
-    } else {
-        request
-    };
-    let response = next.run(request).await;
-    response.map(|body| {
-        let held = body.map_frame(move |frame| {
-            // With the body goes the place.
-            let _ = &place;
-            frame
-        });
-        Body::new(held)
-    })
 }
 
 /// A request that says nothing more after a while.
