@@ -11,6 +11,7 @@
 mod attempts;
 mod digest;
 mod gains;
+mod keys;
 mod world;
 
 use burgee_server::access::Permission;

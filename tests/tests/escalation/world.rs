@@ -264,7 +264,7 @@ async fn identity(server: &TestServer, member: &str) -> String {
     format!("identityProviders/sso/identities/{uid}")
 }
 
-async fn create_role(owner: &Caller, key: &str, permissions: &[&str]) {
+pub(super) async fn create_role(owner: &Caller, key: &str, permissions: &[&str]) {
     let request = CreateRoleRequest {
         role: Some(Role {
             key: key.to_owned(),
