@@ -41,15 +41,17 @@ impl Mutation for DeleteMemberRequest {
 /// them; and what invited them.
 async fn delete(change: &mut Change, name: MemberName, email: &str) -> Result<(), Error> {
     let organization = change.authorized.organization();
+    // Locked first, as by whoever begins a session; and another organization may be about to let
+    // them in.
     let person = sqlx::query_scalar!(
-        "delete from members where id = $1 returning person_id",
-        name.uid
+        "select p.id from people p join members m on m.person_id = p.id
+         where m.id = $1 for update of p",
+        name.uid,
     )
     .fetch_one(change.connection())
     .await?;
-    // The lock: another organization may be about to let them in.
-    sqlx::query_scalar!("select id from people where id = $1 for update", person)
-        .fetch_one(change.connection())
+    sqlx::query!("delete from members where id = $1", name.uid)
+        .execute(change.connection())
         .await?;
     sqlx::query!(
         "delete from people p

@@ -6,8 +6,7 @@ use burgee_proto::admin::v1::{
 use burgee_proto::types::v1::ErrorReason;
 use prost_types::Duration;
 
-use super::{name_of, read, show};
-use crate::change::commit::AuditEntry;
+use super::{read, show};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -54,7 +53,8 @@ impl Mutation for UpdateOrganizationRequest {
         } else {
             let after = stored.next(merged, change.actor(), change.now());
             write(change, &after, settings).await?;
-            record(change, &stored.message, &after.message)?;
+            let told = (Some(&stored.message), Some(&after.message));
+            change.record_resource(&name, "organization", told)?;
             after
         };
         Ok(UpdateOrganizationResponse {
@@ -133,17 +133,5 @@ async fn write(
     )
     .execute(change.connection())
     .await?;
-    Ok(())
-}
-
-fn record(change: &mut Change, before: &Organization, after: &Organization) -> Result<(), Error> {
-    let descriptors = change.app.descriptors.clone();
-    change.record_audit(AuditEntry {
-        resource: name_of(after).to_string(),
-        part: "organization".to_owned(),
-        before: Some(descriptors.json(before)?),
-        after: Some(descriptors.json(after)?),
-        ..AuditEntry::default()
-    });
     Ok(())
 }
