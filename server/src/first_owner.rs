@@ -68,7 +68,7 @@ async fn invite(
          where $3::text is not null
             or not exists (select from members where organization_id = $2)
          returning id",
-        Uuid::new_v4(),
+        Uuid::now_v7(),
         organization,
         email,
         hash.as_slice(),

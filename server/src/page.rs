@@ -104,7 +104,8 @@ fn open(token: &str, question: &[u8]) -> Result<String, Error> {
     })
 }
 
-/// A row's place in an order by time: a uid tells rows of one moment apart.
+/// A row's place in an order by time: a uid tells rows of one moment apart, and as uids of
+/// version 7 grow, keeps them in the order in which a server made them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimePlace {
     /// When it was made.

@@ -139,7 +139,7 @@ pub async fn begin(
                   s.last_seen_at, s.expires_at, s.second_factor,
                   i.key as "identity_provider?"
            from session s cross join member m left join identity i on true"#,
-        Uuid::new_v4(),
+        Uuid::now_v7(),
         member,
         hash.as_slice(),
         origin.address_text(),

@@ -70,7 +70,7 @@ impl<M> Stored<M> {
     #[must_use]
     pub fn new(message: M, actor: &str, now: OffsetDateTime) -> Self {
         Self {
-            id: Uuid::new_v4(),
+            id: Uuid::now_v7(),
             environment: None,
             version: 1,
             changed_by: actor.to_owned(),

@@ -44,7 +44,7 @@ pub(crate) struct World {
 impl World {
     /// Names of what is nowhere.
     pub(crate) fn imagined() -> Self {
-        let uid = || uuid::Uuid::new_v4().to_string();
+        let uid = || uuid::Uuid::now_v7().to_string();
         Self {
             uids: Uids {
                 api_key: uid(),
@@ -253,7 +253,7 @@ async fn identity(server: &TestServer, member: &str) -> String {
         ..provider("https://login.example.com")
     };
     create(server.admin(), provider).await.unwrap();
-    let identity = uuid::Uuid::new_v4();
+    let identity = uuid::Uuid::now_v7();
     sqlx::query(
         "insert into identities (id, identity_provider_id, member_id, issuer, subject)
          select $1, id, $2, 'https://login.example.com', 'ada' from identity_providers",

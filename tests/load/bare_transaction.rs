@@ -125,7 +125,7 @@ impl AsyncRepeat for BareTransaction {
             .bind(self.environment)
             .bind(revision + 1)
             .bind(self.flag)
-            .bind(Uuid::new_v4())
+            .bind(Uuid::now_v7())
             .bind(vec![7_u8; BODY_BYTES])
             .execute(&mut *transaction)
             .await

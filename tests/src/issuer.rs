@@ -314,7 +314,7 @@ impl State {
         assert_eq!(field("client_id"), CLIENT_ID);
         assert_eq!(field("code_challenge_method"), "S256");
         assert!(field("scope").split(' ').any(|scope| scope == "openid"));
-        let code = uuid::Uuid::new_v4().to_string();
+        let code = uuid::Uuid::now_v7().to_string();
         let grant = Grant {
             redirect_uri: field("redirect_uri"),
             challenge: field("code_challenge"),
@@ -363,7 +363,7 @@ impl State {
         let Some(grant) = grant else {
             return refuse(StatusCode::BAD_REQUEST, "invalid_grant");
         };
-        let access_token = uuid::Uuid::new_v4().to_string();
+        let access_token = uuid::Uuid::now_v7().to_string();
         self.tokens
             .insert(access_token.clone(), grant.person.clone());
         let key = Arc::clone(self.keys.last().unwrap());

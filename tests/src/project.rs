@@ -242,7 +242,7 @@ impl TestEnvironment {
         SetFlagEnabledRequest {
             name: self.flag_name(flag),
             enabled,
-            request_id: Uuid::new_v4().to_string(),
+            request_id: Uuid::now_v7().to_string(),
             ..SetFlagEnabledRequest::default()
         }
     }

@@ -46,7 +46,7 @@ struct Drive {
 }
 
 fn random(what: &str) -> String {
-    format!("{what} {}", Uuid::new_v4().simple())
+    format!("{what} {}", Uuid::now_v7().simple())
 }
 
 /// A file of keys for the audit log.

@@ -21,7 +21,7 @@ impl Truth {
     fn new() -> Self {
         let secret = credential::generate(credential::Kind::Server, rand::random());
         Self {
-            environment: uuid::Uuid::new_v4().to_string(),
+            environment: uuid::Uuid::now_v7().to_string(),
             sdk_key: secret.expose().to_owned(),
         }
     }

@@ -269,7 +269,7 @@ async fn what_another_organization_has_looks_as_what_nobody_has() {
 async fn another_organization(server: &TestServer) -> Caller {
     let secret = generate(Kind::ServiceAccount, rand::random());
     let secret = secret.expose();
-    let (organization, account) = (Uuid::new_v4(), Uuid::new_v4());
+    let (organization, account) = (Uuid::now_v7(), Uuid::now_v7());
     let pool = server.database().pool();
     sqlx::query("insert into organizations (id, key, display_name) values ($1, 'other', 'Other')")
         .bind(organization)
@@ -292,7 +292,7 @@ async fn another_organization(server: &TestServer) -> Caller {
         "insert into tokens (id, service_account_id, hash, secret_prefix, dev)
          values ($1, $2, $3, '', false)",
     )
-    .bind(Uuid::new_v4())
+    .bind(Uuid::now_v7())
     .bind(account)
     .bind(Sha256::digest(secret).to_vec())
     .execute(pool)

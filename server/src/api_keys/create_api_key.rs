@@ -79,7 +79,7 @@ pub(super) fn make(
         ..key
     };
     let mut entry = KeyEntry {
-        id: Uuid::new_v4(),
+        id: Uuid::now_v7(),
         hash: secret.hash(),
         last_used_at: None,
         key: Slot::new(key),

@@ -52,7 +52,7 @@ pub(super) async fn accept_invitation(
     .await?;
     // They may be one already, by another invitation.
     let member = known.as_ref().and_then(|known| known.member);
-    let uid = member.unwrap_or_else(Uuid::new_v4);
+    let uid = member.unwrap_or_else(Uuid::now_v7);
     let mut second_factor = false;
     let (proven_hash, password_hash) = match known {
         Some(known) => {

@@ -55,7 +55,7 @@ pub(super) async fn complete_oidc_sign_in(
     let person = oidc.person(&registration, &flow, answer).await;
     let person = person.map_err(|failed| told(failed, &provider.message))?;
     let name = MemberName {
-        uid: Uuid::new_v4(),
+        uid: Uuid::now_v7(),
     };
     let arrived = match person.admitted_by(&provider.message) {
         Ok(email) => arrive(app, origin, (&provider, organization, name), &person, email).await,

@@ -252,7 +252,7 @@ impl Change {
     }
 
     fn change_set(&self) -> (Uuid, Vec<u8>) {
-        let id = Uuid::new_v4();
+        let id = Uuid::now_v7();
         let change_set = ChangeSet {
             uid: id.to_string(),
             reason: self.common.reason.clone(),

@@ -186,7 +186,7 @@ impl From<Error> for Status {
                 (Code::Unavailable, reason, message, HashMap::new())
             }
             Error::Internal(cause) => {
-                let id = uuid::Uuid::new_v4().to_string();
+                let id = uuid::Uuid::now_v7().to_string();
                 tracing::error!(
                     request_id = id,
                     cause = format!("{cause:?}"),

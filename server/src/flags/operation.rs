@@ -35,7 +35,7 @@ impl Change {
             .0
             .entry(name.flag.clone())
             .or_insert_with(|| FlagEntry {
-                id: Uuid::new_v4(),
+                id: Uuid::now_v7(),
                 definition: Slot::absent(),
                 configs: std::collections::BTreeMap::new(),
                 shipped: None,

@@ -97,7 +97,7 @@ impl Acceptance {
                 sqlx::query_scalar!(
                     "insert into people (id, email, password_hash) values ($1, $2, $3)
                      on conflict on constraint people_email do nothing returning id",
-                    Uuid::new_v4(),
+                    Uuid::now_v7(),
                     self.email,
                     hash,
                 )

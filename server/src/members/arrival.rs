@@ -215,7 +215,7 @@ impl Arrival {
         let organization = change.authorized.organization();
         let name = MemberName::parse("member", &self.member)?;
         let (now, actor) = (change.now(), change.actor().to_owned());
-        let person = Uuid::new_v4();
+        let person = Uuid::now_v7();
         sqlx::query!(
             "insert into people (id, email, organization_id) values ($1, $2, $3)",
             person,
@@ -249,7 +249,7 @@ impl Arrival {
         provider: &Stored<IdentityProvider>,
         member: Uuid,
     ) -> Result<Uuid, Error> {
-        let (id, now): (Uuid, OffsetDateTime) = (Uuid::new_v4(), change.now());
+        let (id, now): (Uuid, OffsetDateTime) = (Uuid::now_v7(), change.now());
         sqlx::query!(
             "insert into identities (id, identity_provider_id, member_id, issuer, subject,
                                      created_at, last_used_at)

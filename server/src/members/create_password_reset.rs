@@ -47,7 +47,7 @@ impl Mutation for CreatePasswordResetRequest {
         sqlx::query!(
             "insert into password_resets (id, member_id, hash, created_at, created_by, expires_at)
              values ($1, $2, $3, $4, $5, $6)",
-            Uuid::new_v4(),
+            Uuid::now_v7(),
             stored.id,
             hash.as_slice(),
             now,

@@ -121,7 +121,7 @@ pub(super) async fn give(
     given: RoleAt,
 ) -> Result<Binding, Error> {
     let binding = Binding {
-        id: Uuid::new_v4(),
+        id: Uuid::now_v7(),
         subject,
         permissions: given.permissions,
         role: given.role,

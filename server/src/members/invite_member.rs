@@ -85,7 +85,7 @@ async fn insert(
     role: &RoleAt,
     secret: &Secret,
 ) -> Result<Uuid, Error> {
-    let id = Uuid::new_v4();
+    let id = Uuid::now_v7();
     let organization = change.authorized.organization();
     let (now, actor) = (change.now(), change.actor().to_owned());
     let hash = secret.hash();

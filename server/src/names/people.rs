@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_subject_is_read_as_it_is_written() {
-        let member = format!("members/{}", Uuid::new_v4());
+        let member = format!("members/{}", Uuid::now_v7());
         for name in ["serviceAccounts/ci", "groups/crew", &member] {
             let subject = SubjectName::parse("subject", name).unwrap();
             assert_eq!(subject.to_string(), name);

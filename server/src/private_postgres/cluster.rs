@@ -159,7 +159,7 @@ impl DataDir {
     /// A new folder that the account reaches, for root alone can get at this one.
     fn elsewhere(&self, account: &Account) -> Result<PathBuf, Error> {
         // A new name each time: data must not come back after it was deleted here.
-        let path = Path::new(REACHABLE).join(format!("postgres-{}", Uuid::new_v4()));
+        let path = Path::new(REACHABLE).join(format!("postgres-{}", Uuid::now_v7()));
         fs::create_dir_all(REACHABLE).map_err(cannot(format!("make {REACHABLE}")))?;
         private_folder(&path, account)?;
         account.must_reach(&path)?;

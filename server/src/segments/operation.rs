@@ -35,7 +35,7 @@ impl Change {
             .0
             .entry(name.segment.clone())
             .or_insert_with(|| SegmentEntry {
-                id: Uuid::new_v4(),
+                id: Uuid::now_v7(),
                 definition: Slot::absent(),
                 configs: BTreeMap::new(),
                 parts: BTreeMap::new(),

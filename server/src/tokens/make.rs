@@ -65,7 +65,7 @@ pub async fn make(
     keep_limit(change, owner, &name).await?;
     let secret = credential::generate(kind, random::bytes()?);
     let token = Token {
-        id: Uuid::new_v4(),
+        id: Uuid::now_v7(),
         owner: name,
         display_name: new.display_name,
         secret_prefix: secret_prefix(&secret),

@@ -47,7 +47,7 @@ async fn what_does_not_exist_is_not_found() {
         .get_segment_config(GetSegmentConfigRequest { name })
         .await;
     desk.missing("a segment's content", outcome).await;
-    let name = format!("apiKeys/{}", uuid::Uuid::new_v4());
+    let name = format!("apiKeys/{}", uuid::Uuid::now_v7());
     let outcome = admin
         .api_keys()
         .get_api_key(GetApiKeyRequest { name })

@@ -251,7 +251,7 @@ async fn identity(server: &TestServer, member: &str) -> String {
         ..provider("https://login.example.com")
     };
     create(server.admin(), provider).await.unwrap();
-    let uid = uuid::Uuid::new_v4();
+    let uid = uuid::Uuid::now_v7();
     sqlx::query(
         "insert into identities (id, identity_provider_id, member_id, issuer, subject)
          select $1, id, $2, 'https://login.example.com', 'boss' from identity_providers",

@@ -203,7 +203,7 @@ async fn members_are_listed_renamed_and_told_apart_by_etag() {
     let got = ada.members().get_member(get).await.unwrap().into_inner();
     assert_eq!(got.member.unwrap().display_name, "Ada Lovelace");
     let absent = GetMemberRequest {
-        name: format!("members/{}", uuid::Uuid::new_v4()),
+        name: format!("members/{}", uuid::Uuid::now_v7()),
     };
     refused(ada.members().get_member(absent).await, Code::NotFound);
 }
