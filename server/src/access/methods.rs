@@ -53,477 +53,180 @@ pub enum Level {
     Each,
 }
 
-/// Every method, and who may call it. One that is not here is refused.
-pub const METHODS: &[(&str, Rule)] = &[
-    (
-        "/burgee.admin.v1.ProjectService/GetProject",
-        Rule::Permission(P::ProjectRead, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/ListProjects",
-        Rule::Permission(P::ProjectRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/CreateProject",
-        Rule::Permission(P::ProjectCreate, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/UpdateProject",
-        Rule::Permission(P::ProjectUpdate, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.ProjectService/DeleteProject",
-        Rule::Permission(P::ProjectDelete, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/GetEnvironment",
-        Rule::Permission(P::EnvironmentRead, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/ListEnvironments",
-        Rule::Permission(P::EnvironmentRead, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/CreateEnvironment",
-        Rule::Permission(P::EnvironmentCreate, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/UpdateEnvironment",
-        Rule::Permission(P::EnvironmentUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.EnvironmentService/DeleteEnvironment",
-        Rule::Permission(P::EnvironmentDelete, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/GetFlag",
-        Rule::Permission(P::FlagRead, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/ListFlags",
-        Rule::Permission(P::FlagRead, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/CreateFlag",
-        Rule::Permission(P::FlagCreate, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/UpdateFlag",
-        Rule::Permission(P::FlagUpdate, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/DeleteFlag",
-        Rule::Permission(P::FlagDelete, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/ArchiveFlag",
-        Rule::Permission(P::FlagArchive, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/RestoreFlag",
-        Rule::Permission(P::FlagArchive, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/GetFlagConfig",
-        Rule::Permission(P::FlagRead, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/UpdateFlagConfig",
-        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/SetFlagEnabled",
-        Rule::Permission(P::FlagConfigSetEnabled, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/SetRollout",
-        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/RerandomizeRollout",
-        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/AddTargetKeys",
-        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/RemoveTargetKeys",
-        Rule::Permission(P::FlagConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/EvaluateFlags",
-        Rule::Permission(P::FlagRead, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.FlagService/ExplainFlag",
-        Rule::Permission(P::FlagRead, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/GetSegment",
-        Rule::Permission(P::SegmentRead, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/ListSegments",
-        Rule::Permission(P::SegmentRead, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/CreateSegment",
-        Rule::Permission(P::SegmentCreate, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/UpdateSegment",
-        Rule::Permission(P::SegmentUpdate, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/DeleteSegment",
-        Rule::Permission(P::SegmentDelete, Level::Project),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/GetSegmentConfig",
-        Rule::Permission(P::SegmentRead, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/UpdateSegmentConfig",
-        Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/ListSegmentKeys",
-        Rule::Permission(P::SegmentRead, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/AddSegmentKeys",
-        Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.SegmentService/RemoveSegmentKeys",
-        Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/GetApiKey",
-        Rule::Permission(P::ApiKeyRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/ListApiKeys",
-        Rule::Permission(P::ApiKeyRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/CreateApiKey",
-        Rule::Permission(P::ApiKeyCreate, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/UpdateApiKey",
-        Rule::Permission(P::ApiKeyUpdate, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/RotateApiKey",
-        Rule::Permission(P::ApiKeyCreate, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.ApiKeyService/RevokeApiKey",
-        Rule::Permission(P::ApiKeyRevoke, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.OrganizationService/GetOrganization",
-        Rule::Permission(P::OrganizationRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.OrganizationService/UpdateOrganization",
-        Rule::Permission(P::OrganizationUpdate, Level::Organization),
-    ),
-    ("/burgee.admin.v1.AuthService/WhoAmI", Rule::Known),
-    ("/burgee.admin.v1.AuthService/SignIn", Rule::Unproven),
-    (
-        "/burgee.admin.v1.AuthService/AcceptInvitation",
-        Rule::Unproven,
-    ),
-    ("/burgee.admin.v1.AuthService/ResetPassword", Rule::Unproven),
-    ("/burgee.admin.v1.AuthService/ChangePassword", Rule::Person),
-    (
-        "/burgee.admin.v1.AuthService/SwitchOrganization",
-        Rule::Person,
-    ),
-    (
-        "/burgee.admin.v1.AuthService/ListSignInOptions",
-        Rule::Unproven,
-    ),
-    (
-        "/burgee.admin.v1.AuthService/BeginOidcSignIn",
-        Rule::Unproven,
-    ),
-    (
-        "/burgee.admin.v1.AuthService/CompleteOidcSignIn",
-        Rule::Unproven,
-    ),
-    ("/burgee.admin.v1.AuthService/SignOut", Rule::Session),
-    ("/burgee.admin.v1.AuthService/ListSessions", Rule::Session),
-    ("/burgee.admin.v1.AuthService/RevokeSession", Rule::Session),
-    (
-        "/burgee.admin.v1.AuthService/EnrollSecondFactor",
-        Rule::Person,
-    ),
-    (
-        "/burgee.admin.v1.AuthService/ConfirmSecondFactor",
-        Rule::Person,
-    ),
-    (
-        "/burgee.admin.v1.AuthService/DisableSecondFactor",
-        Rule::Person,
-    ),
-    (
-        "/burgee.admin.v1.AuthService/RegenerateRecoveryCodes",
-        Rule::Person,
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/GetIdentityProvider",
-        Rule::Permission(P::IdentityProviderRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/ListIdentityProviders",
-        Rule::Permission(P::IdentityProviderRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/CreateIdentityProvider",
-        Rule::Permission(P::IdentityProviderManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/UpdateIdentityProvider",
-        Rule::Permission(P::IdentityProviderManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/DeleteIdentityProvider",
-        Rule::Permission(P::IdentityProviderManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/ListIdentities",
-        Rule::Permission(P::IdentityProviderRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.IdentityProviderService/DeleteIdentity",
-        Rule::Permission(P::IdentityProviderManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/GetServiceAccount",
-        Rule::Permission(P::ServiceAccountRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/ListServiceAccounts",
-        Rule::Permission(P::ServiceAccountRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/CreateServiceAccount",
-        Rule::Permission(P::ServiceAccountManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/UpdateServiceAccount",
-        Rule::Permission(P::ServiceAccountManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/DeleteServiceAccount",
-        Rule::Permission(P::ServiceAccountManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/ListServiceAccountTokens",
-        Rule::Permission(P::ServiceAccountRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/CreateServiceAccountToken",
-        Rule::Permission(P::ServiceAccountManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/RotateServiceAccountToken",
-        Rule::Permission(P::ServiceAccountManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.ServiceAccountService/RevokeServiceAccountToken",
-        Rule::Permission(P::ServiceAccountManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.PersonalTokenService/ListPersonalTokens",
-        Rule::Session,
-    ),
-    (
-        "/burgee.admin.v1.PersonalTokenService/CreatePersonalToken",
-        Rule::Session,
-    ),
-    (
-        "/burgee.admin.v1.PersonalTokenService/RotatePersonalToken",
-        Rule::Session,
-    ),
-    (
-        "/burgee.admin.v1.PersonalTokenService/RevokePersonalToken",
-        Rule::Session,
-    ),
-    (
-        "/burgee.admin.v1.PersonalTokenService/ListMemberTokens",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.PersonalTokenService/RevokeMemberToken",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListPermissions",
-        Rule::Permission(P::RoleRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/GetRole",
-        Rule::Permission(P::RoleRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListRoles",
-        Rule::Permission(P::RoleRead, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/CreateRole",
-        Rule::Permission(P::RoleManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/UpdateRole",
-        Rule::Permission(P::RoleManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/DeleteRole",
-        Rule::Permission(P::RoleManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListRoleBindings",
-        Rule::Permission(P::RoleRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/CreateRoleBinding",
-        Rule::Permission(P::RoleBind, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/DeleteRoleBinding",
-        Rule::Permission(P::RoleBind, Level::Each),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ExplainAccess",
-        Rule::Permission(P::RoleRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/GetMember",
-        Rule::Permission(P::MemberRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListMembers",
-        Rule::Permission(P::MemberRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/UpdateMember",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/DeactivateMember",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ReactivateMember",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/DeleteMember",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/InviteMember",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListInvitations",
-        Rule::Permission(P::MemberRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/RevokeInvitation",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/CreatePasswordReset",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/GetGroup",
-        Rule::Permission(P::GroupRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListGroups",
-        Rule::Permission(P::GroupRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/CreateGroup",
-        Rule::Permission(P::GroupManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/UpdateGroup",
-        Rule::Permission(P::GroupManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/DeleteGroup",
-        Rule::Permission(P::GroupManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ListGroupMembers",
-        Rule::Permission(P::GroupRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/AddGroupMembers",
-        Rule::Permission(P::GroupManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/RemoveGroupMembers",
-        Rule::Permission(P::GroupManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.MemberService/ResetSecondFactor",
-        Rule::Permission(P::MemberManage, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.AuditService/ListAuditEntries",
-        Rule::Permission(P::AuditRead, Level::Organization),
-    ),
-    (
-        "/burgee.admin.v1.AuditService/ExportAuditEntries",
-        Rule::Permission(P::AuditRead, Level::Organization),
-    ),
-    ("/burgee.sync.v1.SyncService/WatchRuleset", Rule::DataPlane),
-    ("/burgee.sync.v1.SyncService/GetRuleset", Rule::DataPlane),
-    (
-        "/burgee.sync.v1.SyncService/WatchEnvironments",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.evaluation.v1.EvaluationService/Evaluate",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.evaluation.v1.EvaluationService/EvaluateAll",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.evaluation.v1.EvaluationService/WatchEvaluations",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.evaluation.v1.EvaluationService/Explain",
-        Rule::DataPlane,
-    ),
-    (
-        "/burgee.telemetry.v1.TelemetryService/ReportKeyUses",
-        Rule::DataPlane,
-    ),
-    ("/grpc.health.v1.Health/Check", Rule::Public),
-    ("/grpc.health.v1.Health/List", Rule::Public),
-    ("/grpc.health.v1.Health/Watch", Rule::Public),
-    (
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        Rule::Public,
-    ),
-    (
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        Rule::Public,
-    ),
-];
+/// Makes the table of methods: each service with a line for each of its methods.
+macro_rules! methods {
+    ($($service:literal { $($method:ident: $rule:expr,)+ })+) => {
+        /// Every method, and who may call it. One that is not here is refused.
+        pub const METHODS: &[(&str, Rule)] = &[
+            $($((concat!("/", $service, "/", stringify!($method)), $rule),)+)+
+        ];
+    };
+}
+
+methods! {
+    "burgee.admin.v1.ProjectService" {
+        GetProject: Rule::Permission(P::ProjectRead, Level::Project),
+        ListProjects: Rule::Permission(P::ProjectRead, Level::Each),
+        CreateProject: Rule::Permission(P::ProjectCreate, Level::Organization),
+        UpdateProject: Rule::Permission(P::ProjectUpdate, Level::Project),
+        DeleteProject: Rule::Permission(P::ProjectDelete, Level::Project),
+    }
+    "burgee.admin.v1.EnvironmentService" {
+        GetEnvironment: Rule::Permission(P::EnvironmentRead, Level::Environment),
+        ListEnvironments: Rule::Permission(P::EnvironmentRead, Level::Project),
+        CreateEnvironment: Rule::Permission(P::EnvironmentCreate, Level::Project),
+        UpdateEnvironment: Rule::Permission(P::EnvironmentUpdate, Level::Environment),
+        DeleteEnvironment: Rule::Permission(P::EnvironmentDelete, Level::Project),
+    }
+    "burgee.admin.v1.FlagService" {
+        GetFlag: Rule::Permission(P::FlagRead, Level::Project),
+        ListFlags: Rule::Permission(P::FlagRead, Level::Project),
+        CreateFlag: Rule::Permission(P::FlagCreate, Level::Project),
+        UpdateFlag: Rule::Permission(P::FlagUpdate, Level::Project),
+        DeleteFlag: Rule::Permission(P::FlagDelete, Level::Project),
+        ArchiveFlag: Rule::Permission(P::FlagArchive, Level::Project),
+        RestoreFlag: Rule::Permission(P::FlagArchive, Level::Project),
+        GetFlagConfig: Rule::Permission(P::FlagRead, Level::Environment),
+        UpdateFlagConfig: Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+        SetFlagEnabled: Rule::Permission(P::FlagConfigSetEnabled, Level::Environment),
+        SetRollout: Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+        RerandomizeRollout: Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+        AddTargetKeys: Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+        RemoveTargetKeys: Rule::Permission(P::FlagConfigUpdate, Level::Environment),
+        EvaluateFlags: Rule::Permission(P::FlagRead, Level::Environment),
+        ExplainFlag: Rule::Permission(P::FlagRead, Level::Environment),
+    }
+    "burgee.admin.v1.SegmentService" {
+        GetSegment: Rule::Permission(P::SegmentRead, Level::Project),
+        ListSegments: Rule::Permission(P::SegmentRead, Level::Project),
+        CreateSegment: Rule::Permission(P::SegmentCreate, Level::Project),
+        UpdateSegment: Rule::Permission(P::SegmentUpdate, Level::Project),
+        DeleteSegment: Rule::Permission(P::SegmentDelete, Level::Project),
+        GetSegmentConfig: Rule::Permission(P::SegmentRead, Level::Environment),
+        UpdateSegmentConfig: Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
+        ListSegmentKeys: Rule::Permission(P::SegmentRead, Level::Environment),
+        AddSegmentKeys: Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
+        RemoveSegmentKeys: Rule::Permission(P::SegmentConfigUpdate, Level::Environment),
+    }
+    "burgee.admin.v1.ApiKeyService" {
+        GetApiKey: Rule::Permission(P::ApiKeyRead, Level::Each),
+        ListApiKeys: Rule::Permission(P::ApiKeyRead, Level::Each),
+        CreateApiKey: Rule::Permission(P::ApiKeyCreate, Level::Each),
+        UpdateApiKey: Rule::Permission(P::ApiKeyUpdate, Level::Each),
+        RotateApiKey: Rule::Permission(P::ApiKeyCreate, Level::Each),
+        RevokeApiKey: Rule::Permission(P::ApiKeyRevoke, Level::Each),
+    }
+    "burgee.admin.v1.OrganizationService" {
+        GetOrganization: Rule::Permission(P::OrganizationRead, Level::Each),
+        UpdateOrganization: Rule::Permission(P::OrganizationUpdate, Level::Organization),
+    }
+    "burgee.admin.v1.AuthService" {
+        WhoAmI: Rule::Known,
+        SignIn: Rule::Unproven,
+        AcceptInvitation: Rule::Unproven,
+        ResetPassword: Rule::Unproven,
+        ChangePassword: Rule::Person,
+        SwitchOrganization: Rule::Person,
+        ListSignInOptions: Rule::Unproven,
+        BeginOidcSignIn: Rule::Unproven,
+        CompleteOidcSignIn: Rule::Unproven,
+        SignOut: Rule::Session,
+        ListSessions: Rule::Session,
+        RevokeSession: Rule::Session,
+        EnrollSecondFactor: Rule::Person,
+        ConfirmSecondFactor: Rule::Person,
+        DisableSecondFactor: Rule::Person,
+        RegenerateRecoveryCodes: Rule::Person,
+    }
+    "burgee.admin.v1.IdentityProviderService" {
+        GetIdentityProvider: Rule::Permission(P::IdentityProviderRead, Level::Organization),
+        ListIdentityProviders: Rule::Permission(P::IdentityProviderRead, Level::Organization),
+        CreateIdentityProvider: Rule::Permission(P::IdentityProviderManage, Level::Organization),
+        UpdateIdentityProvider: Rule::Permission(P::IdentityProviderManage, Level::Organization),
+        DeleteIdentityProvider: Rule::Permission(P::IdentityProviderManage, Level::Organization),
+        ListIdentities: Rule::Permission(P::IdentityProviderRead, Level::Organization),
+        DeleteIdentity: Rule::Permission(P::IdentityProviderManage, Level::Organization),
+    }
+    "burgee.admin.v1.ServiceAccountService" {
+        GetServiceAccount: Rule::Permission(P::ServiceAccountRead, Level::Organization),
+        ListServiceAccounts: Rule::Permission(P::ServiceAccountRead, Level::Organization),
+        CreateServiceAccount: Rule::Permission(P::ServiceAccountManage, Level::Organization),
+        UpdateServiceAccount: Rule::Permission(P::ServiceAccountManage, Level::Organization),
+        DeleteServiceAccount: Rule::Permission(P::ServiceAccountManage, Level::Organization),
+        ListServiceAccountTokens: Rule::Permission(P::ServiceAccountRead, Level::Organization),
+        CreateServiceAccountToken: Rule::Permission(P::ServiceAccountManage, Level::Organization),
+        RotateServiceAccountToken: Rule::Permission(P::ServiceAccountManage, Level::Organization),
+        RevokeServiceAccountToken: Rule::Permission(P::ServiceAccountManage, Level::Organization),
+    }
+    "burgee.admin.v1.PersonalTokenService" {
+        ListPersonalTokens: Rule::Session,
+        CreatePersonalToken: Rule::Session,
+        RotatePersonalToken: Rule::Session,
+        RevokePersonalToken: Rule::Session,
+        ListMemberTokens: Rule::Permission(P::MemberManage, Level::Organization),
+        RevokeMemberToken: Rule::Permission(P::MemberManage, Level::Organization),
+    }
+    "burgee.admin.v1.MemberService" {
+        ListPermissions: Rule::Permission(P::RoleRead, Level::Each),
+        GetRole: Rule::Permission(P::RoleRead, Level::Each),
+        ListRoles: Rule::Permission(P::RoleRead, Level::Each),
+        CreateRole: Rule::Permission(P::RoleManage, Level::Organization),
+        UpdateRole: Rule::Permission(P::RoleManage, Level::Organization),
+        DeleteRole: Rule::Permission(P::RoleManage, Level::Organization),
+        ListRoleBindings: Rule::Permission(P::RoleRead, Level::Organization),
+        CreateRoleBinding: Rule::Permission(P::RoleBind, Level::Each),
+        DeleteRoleBinding: Rule::Permission(P::RoleBind, Level::Each),
+        ExplainAccess: Rule::Permission(P::RoleRead, Level::Organization),
+        GetMember: Rule::Permission(P::MemberRead, Level::Organization),
+        ListMembers: Rule::Permission(P::MemberRead, Level::Organization),
+        UpdateMember: Rule::Permission(P::MemberManage, Level::Organization),
+        DeactivateMember: Rule::Permission(P::MemberManage, Level::Organization),
+        ReactivateMember: Rule::Permission(P::MemberManage, Level::Organization),
+        DeleteMember: Rule::Permission(P::MemberManage, Level::Organization),
+        InviteMember: Rule::Permission(P::MemberManage, Level::Organization),
+        ListInvitations: Rule::Permission(P::MemberRead, Level::Organization),
+        RevokeInvitation: Rule::Permission(P::MemberManage, Level::Organization),
+        CreatePasswordReset: Rule::Permission(P::MemberManage, Level::Organization),
+        GetGroup: Rule::Permission(P::GroupRead, Level::Organization),
+        ListGroups: Rule::Permission(P::GroupRead, Level::Organization),
+        CreateGroup: Rule::Permission(P::GroupManage, Level::Organization),
+        UpdateGroup: Rule::Permission(P::GroupManage, Level::Organization),
+        DeleteGroup: Rule::Permission(P::GroupManage, Level::Organization),
+        ListGroupMembers: Rule::Permission(P::GroupRead, Level::Organization),
+        AddGroupMembers: Rule::Permission(P::GroupManage, Level::Organization),
+        RemoveGroupMembers: Rule::Permission(P::GroupManage, Level::Organization),
+        ResetSecondFactor: Rule::Permission(P::MemberManage, Level::Organization),
+    }
+    "burgee.admin.v1.AuditService" {
+        ListAuditEntries: Rule::Permission(P::AuditRead, Level::Organization),
+        ExportAuditEntries: Rule::Permission(P::AuditRead, Level::Organization),
+    }
+    "burgee.sync.v1.SyncService" {
+        WatchRuleset: Rule::DataPlane,
+        GetRuleset: Rule::DataPlane,
+        WatchEnvironments: Rule::DataPlane,
+    }
+    "burgee.evaluation.v1.EvaluationService" {
+        Evaluate: Rule::DataPlane,
+        EvaluateAll: Rule::DataPlane,
+        WatchEvaluations: Rule::DataPlane,
+        Explain: Rule::DataPlane,
+    }
+    "burgee.telemetry.v1.TelemetryService" {
+        ReportKeyUses: Rule::DataPlane,
+    }
+    "grpc.health.v1.Health" {
+        Check: Rule::Public,
+        List: Rule::Public,
+        Watch: Rule::Public,
+    }
+    "grpc.reflection.v1.ServerReflection" {
+        ServerReflectionInfo: Rule::Public,
+    }
+    "grpc.reflection.v1alpha.ServerReflection" {
+        ServerReflectionInfo: Rule::Public,
+    }
+}
 
 /// Who may call a method, given as `/package.Service/Method`.
 #[must_use]
