@@ -15,6 +15,7 @@ pub use status::reason_name;
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "burgee";
+
 /// A field of the request that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {

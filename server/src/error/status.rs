@@ -7,7 +7,7 @@ use burgee_proto::types::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::{DOMAIN, Error};
+use super::{DOMAIN, Error, Violation};
 
 /// Details travel in headers, which clients bound: no more violations than this.
 const VIOLATIONS_MAX: usize = 20;
@@ -23,200 +23,201 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let mut details = ErrorDetails::new();
-        let (code, reason, message, metadata) = match error {
-            Error::Invalid(violations) => {
-                let message = violations.first().map_or_else(String::new, |first| {
-                    format!("{}: {}", first.field, first.description)
-                });
-                let mut bytes = 0;
-                for violation in violations.into_iter().take(VIOLATIONS_MAX) {
-                    let field = shorten(violation.field, TEXT_MAX);
-                    let description = shorten(violation.description, TEXT_MAX);
-                    bytes += field.len() + description.len();
-                    if bytes > VIOLATIONS_BYTES_MAX {
-                        break;
-                    }
-                    details.add_bad_request_violation(field, description);
-                }
-                let reason = ErrorReason::InvalidField;
-                (Code::InvalidArgument, reason, message, HashMap::new())
-            }
+        use Code as C;
+        use ErrorReason as R;
+        let answer = match error {
+            Error::TooOften(exceeded) => return exceeded.into(),
+            Error::Invalid(violations) => invalid(violations),
             Error::NotFound { resource } => {
                 let message = format!("{resource} does not exist");
-                details.set_resource_info("", shorten(resource.clone(), TEXT_MAX), "", "");
-                let reason = ErrorReason::ResourceNotFound;
-                (Code::NotFound, reason, message, one("resource", resource))
+                Answer::new(C::NotFound, R::ResourceNotFound, message).about(resource)
             }
             Error::Exists { resource } => {
                 let message = format!(
                     "{resource} exists already; keys that differ by case alone count as one"
                 );
-                details.set_resource_info("", shorten(resource.clone(), TEXT_MAX), "", "");
-                let reason = ErrorReason::ResourceExists;
-                (
-                    Code::AlreadyExists,
-                    reason,
-                    message,
-                    one("resource", resource),
-                )
+                Answer::new(C::AlreadyExists, R::ResourceExists, message).about(resource)
             }
-            Error::CredentialMissing => (
-                Code::Unauthenticated,
-                ErrorReason::CredentialMissing,
-                "send a credential as metadata `authorization: Bearer …`".to_owned(),
-                HashMap::new(),
-            ),
-            Error::CredentialInvalid => (
-                Code::Unauthenticated,
-                ErrorReason::CredentialInvalid,
-                "the credential is unknown, revoked or expired, or not one for this service"
-                    .to_owned(),
-                HashMap::new(),
-            ),
-            Error::ProofInvalid { description } => (
-                Code::Unauthenticated,
-                ErrorReason::CredentialInvalid,
-                description.to_owned(),
-                HashMap::new(),
-            ),
-            Error::SecondFactorRequired => (
-                Code::Unauthenticated,
-                ErrorReason::SecondFactorRequired,
-                "give a code of your second factor too".to_owned(),
-                HashMap::new(),
-            ),
-            Error::SecondFactorInvalid => (
-                Code::Unauthenticated,
-                ErrorReason::SecondFactorInvalid,
-                "the code is wrong, or was used before; each is good once".to_owned(),
-                HashMap::new(),
-            ),
-            Error::SecondFactorWanted => (
-                Code::FailedPrecondition,
-                ErrorReason::SecondFactorWanted,
-                "the organization wants a second factor of you: EnrollSecondFactor".to_owned(),
-                HashMap::new(),
-            ),
-            Error::PermissionDenied { permission } => (
-                Code::PermissionDenied,
-                ErrorReason::PermissionDenied,
-                format!("the credential lacks the permission {permission}"),
-                one("permission", permission.to_owned()),
-            ),
+            Error::CredentialMissing => {
+                let message = "send a credential as metadata `authorization: Bearer …`";
+                Answer::new(C::Unauthenticated, R::CredentialMissing, message)
+            }
+            Error::CredentialInvalid => {
+                let message = "the credential is unknown, revoked or expired, or not one for this \
+                               service";
+                Answer::new(C::Unauthenticated, R::CredentialInvalid, message)
+            }
+            Error::ProofInvalid { description } => {
+                Answer::new(C::Unauthenticated, R::CredentialInvalid, description)
+            }
+            Error::SecondFactorRequired => {
+                let message = "give a code of your second factor too";
+                Answer::new(C::Unauthenticated, R::SecondFactorRequired, message)
+            }
+            Error::SecondFactorInvalid => {
+                let message = "the code is wrong, or was used before; each is good once";
+                Answer::new(C::Unauthenticated, R::SecondFactorInvalid, message)
+            }
+            Error::SecondFactorWanted => {
+                let message = "the organization wants a second factor of you: EnrollSecondFactor";
+                Answer::new(C::FailedPrecondition, R::SecondFactorWanted, message)
+            }
+            Error::PermissionDenied { permission } => {
+                let message = format!("the credential lacks the permission {permission}");
+                Answer::new(C::PermissionDenied, R::PermissionDenied, message)
+                    .with("permission", permission)
+            }
             Error::Protected {
                 environment,
                 permission,
-            } => (
-                Code::PermissionDenied,
-                ErrorReason::PermissionDenied,
-                format!("{environment} is protected: a test key sets no flags in it"),
-                one("permission", permission.to_owned()),
-            ),
+            } => {
+                let message = format!("{environment} is protected: a test key sets no flags in it");
+                Answer::new(C::PermissionDenied, R::PermissionDenied, message)
+                    .with("permission", permission)
+            }
             Error::EtagMismatch {
                 resource,
                 etag,
                 changed_by,
                 changed_at,
-            } => (
-                Code::Aborted,
-                ErrorReason::EtagMismatch,
-                format!("{resource} was changed by {changed_by} at {changed_at}; read it again"),
-                HashMap::from([
-                    ("resource".to_owned(), shorten(resource, TEXT_MAX)),
-                    ("etag".to_owned(), etag),
-                    ("changed_by".to_owned(), shorten(changed_by, TEXT_MAX)),
-                    ("changed_at".to_owned(), changed_at),
-                ]),
-            ),
-            Error::Conflict { resource } => (
-                Code::Aborted,
-                ErrorReason::Conflict,
-                format!("{resource} is no longer what the change began from; read it again"),
-                one("resource", resource),
-            ),
-            Error::RequestIdReused => (
-                Code::InvalidArgument,
-                ErrorReason::RequestIdReused,
-                "request_id was used for another request; make a new one for each change"
-                    .to_owned(),
-                HashMap::new(),
-            ),
+            } => {
+                let message = format!(
+                    "{resource} was changed by {changed_by} at {changed_at}; read it again"
+                );
+                Answer::new(C::Aborted, R::EtagMismatch, message)
+                    .with("resource", resource)
+                    .with("etag", etag)
+                    .with("changed_by", changed_by)
+                    .with("changed_at", changed_at)
+            }
+            Error::Conflict { resource } => {
+                let message =
+                    format!("{resource} is no longer what the change began from; read it again");
+                Answer::new(C::Aborted, R::Conflict, message).with("resource", resource)
+            }
+            Error::RequestIdReused => {
+                let message =
+                    "request_id was used for another request; make a new one for each change";
+                Answer::new(C::InvalidArgument, R::RequestIdReused, message)
+            }
             Error::Precondition {
                 reason,
                 subject,
                 description,
-            } => {
-                stand_in_the_way(&mut details, reason, &subject, &description);
-                (
-                    Code::FailedPrecondition,
-                    reason,
-                    description,
-                    one("subject", subject),
-                )
-            }
+            } => Answer::new(C::FailedPrecondition, reason, description).in_the_way(subject),
             Error::Limit {
                 limit,
                 maximum,
                 subject,
                 description,
-            } => {
-                let reason = ErrorReason::LimitExceeded;
-                stand_in_the_way(&mut details, reason, &subject, &description);
-                let metadata = HashMap::from([
-                    ("subject".to_owned(), shorten(subject, TEXT_MAX)),
-                    ("limit".to_owned(), limit.to_owned()),
-                    ("maximum".to_owned(), maximum.to_string()),
-                ]);
-                (Code::FailedPrecondition, reason, description, metadata)
-            }
+            } => Answer::new(C::FailedPrecondition, R::LimitExceeded, description)
+                .in_the_way(subject)
+                .with("limit", limit)
+                .with("maximum", maximum.to_string()),
             Error::Exhausted {
                 description,
                 retry_after,
-            } => {
-                details.set_retry_info(Some(retry_after));
-                let reason = ErrorReason::ResourceExhausted;
-                (Code::ResourceExhausted, reason, description, HashMap::new())
-            }
-            Error::TooOften(exceeded) => return exceeded.into(),
-            Error::Unavailable { reason, cause } => {
-                tracing::warn!(reason = reason_name(reason), cause, "unavailable");
-                details.set_retry_info(Some(RETRY_AFTER));
-                let message = unavailable_message(reason, &cause).to_owned();
-                (Code::Unavailable, reason, message, HashMap::new())
-            }
-            Error::Internal(cause) => {
-                let id = uuid::Uuid::now_v7().to_string();
-                tracing::error!(
-                    request_id = id,
-                    cause = format!("{cause:?}"),
-                    "internal error"
-                );
-                let message = format!("internal error; the server's log tells more under {id}");
-                (
-                    Code::Internal,
-                    ErrorReason::Internal,
-                    message,
-                    one("request_id", id),
-                )
-            }
+            } => Answer::new(C::ResourceExhausted, R::ResourceExhausted, description)
+                .retry_after(retry_after),
+            Error::Unavailable { reason, cause } => unavailable(reason, &cause),
+            Error::Internal(cause) => internal(&*cause),
         };
-        details.set_error_info(reason_name(reason), DOMAIN, metadata);
-        Status::with_error_details(code, shorten(message, MESSAGE_MAX), details)
+        answer.into()
     }
 }
 
-fn stand_in_the_way(
-    details: &mut ErrorDetails,
+/// A status under way.
+struct Answer {
+    code: Code,
     reason: ErrorReason,
-    subject: &str,
-    description: &str,
-) {
-    details.add_precondition_failure_violation(
-        reason_name(reason),
-        shorten(subject.to_owned(), TEXT_MAX),
-        shorten(description.to_owned(), TEXT_MAX),
-    );
+    message: String,
+    metadata: HashMap<String, String>,
+    details: ErrorDetails,
+}
+
+impl Answer {
+    fn new(code: Code, reason: ErrorReason, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            metadata: HashMap::new(),
+            details: ErrorDetails::new(),
+        }
+    }
+
+    /// Adds metadata.
+    fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        let value = shorten(value.into(), TEXT_MAX);
+        self.metadata.insert(key.to_owned(), value);
+        self
+    }
+
+    /// Names the resource that it is about.
+    fn about(mut self, resource: String) -> Self {
+        let name = shorten(resource.clone(), TEXT_MAX);
+        self.details.set_resource_info("", name, "", "");
+        self.with("resource", resource)
+    }
+
+    /// Names what stands in the way.
+    fn in_the_way(mut self, subject: String) -> Self {
+        self.details.add_precondition_failure_violation(
+            reason_name(self.reason),
+            shorten(subject.clone(), TEXT_MAX),
+            shorten(self.message.clone(), TEXT_MAX),
+        );
+        self.with("subject", subject)
+    }
+
+    /// Says when it is worth repeating.
+    fn retry_after(mut self, delay: Duration) -> Self {
+        self.details.set_retry_info(Some(delay));
+        self
+    }
+}
+
+impl From<Answer> for Status {
+    fn from(answer: Answer) -> Self {
+        let mut details = answer.details;
+        details.set_error_info(reason_name(answer.reason), DOMAIN, answer.metadata);
+        let message = shorten(answer.message, MESSAGE_MAX);
+        Status::with_error_details(answer.code, message, details)
+    }
+}
+
+fn invalid(violations: Vec<Violation>) -> Answer {
+    let first = violations.first();
+    let message = first.map(|first| format!("{}: {}", first.field, first.description));
+    let (code, reason) = (Code::InvalidArgument, ErrorReason::InvalidField);
+    let mut answer = Answer::new(code, reason, message.unwrap_or_default());
+    let mut bytes = 0;
+    for violation in violations.into_iter().take(VIOLATIONS_MAX) {
+        let field = shorten(violation.field, TEXT_MAX);
+        let description = shorten(violation.description, TEXT_MAX);
+        bytes += field.len() + description.len();
+        if bytes > VIOLATIONS_BYTES_MAX {
+            break;
+        }
+        answer.details.add_bad_request_violation(field, description);
+    }
+    answer
+}
+
+/// The cause is for the log.
+fn unavailable(reason: ErrorReason, cause: &str) -> Answer {
+    tracing::warn!(reason = reason_name(reason), cause, "unavailable");
+    let message = unavailable_message(reason, cause);
+    Answer::new(Code::Unavailable, reason, message).retry_after(RETRY_AFTER)
+}
+
+/// The cause is for the log, which has it under the id that the caller is told.
+fn internal(cause: &(dyn std::error::Error + Send + Sync)) -> Answer {
+    let id = uuid::Uuid::now_v7().to_string();
+    let cause = format!("{cause:?}");
+    tracing::error!(request_id = id, cause, "internal error");
+    let message = format!("internal error; the server's log tells more under {id}");
+    Answer::new(Code::Internal, ErrorReason::Internal, message).with("request_id", id)
 }
 
 /// A reason as `ErrorInfo` spells it: without the enum's prefix.
@@ -242,10 +243,6 @@ fn unavailable_message(reason: ErrorReason, cause: &str) -> &str {
     }
 }
 
-fn one(key: &str, value: String) -> HashMap<String, String> {
-    HashMap::from([(key.to_owned(), shorten(value, TEXT_MAX))])
-}
-
 /// At most `maximum` bytes of a text, and where that is not all of it, its
 /// beginning and an ellipsis.
 fn shorten(text: String, maximum: usize) -> String {
@@ -262,7 +259,6 @@ fn shorten(text: String, maximum: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Violation;
     use super::*;
 
     #[test]
