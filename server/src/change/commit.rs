@@ -126,32 +126,18 @@ impl Change {
         {
             return Ok(());
         }
-        let positions: Vec<Value> = self
-            .positions(&shipment)
-            .iter()
-            .map(|at| {
-                let revision = at.position.map_or(0, |position| position.revision);
-                json!({"environment": at.environment, "epoch": self.epoch.to_string(), "revision": revision.to_string()})
-            })
-            .collect();
-        let happened = change_set.is_some() || !audit.is_empty();
-        let event = happened.then(|| {
-            let name = match &change_set {
-                Some(_) => "change_set.applied",
-                None if shipment.heads.is_empty() => "access.changed",
-                None => "api_key.changed",
-            };
-            let change_set = change_set.as_ref().map(|(id, _)| id.to_string());
-            (name, json!({"changeSet": change_set, "method": self.authorized.method(), "positions": positions}).to_string())
-        });
+        let event = self.event(&shipment, change_set.as_ref().map(|(id, _)| *id), &audit);
+        let (event, event_body) = event.unzip();
         let (change_set_id, change_set_body) = change_set.unzip();
-        let items = &shipment.items;
-        let heads = &shipment.heads;
-        let configs = &shipment.configs;
+        let Shipment {
+            items,
+            heads,
+            configs,
+        } = &shipment;
+        let revision = |environment| heads.get(environment).map_or(0, |head| head.revision);
         let records = u64::from(record.is_some());
-        let (body_hash, response) = record
-            .map(|record| (record.body_hash, record.response))
-            .unzip();
+        let record = record.map(|record| (record.body_hash, record.response));
+        let (body_hash, response) = record.unzip();
         let organization = self.authorized.organization();
         let project = self.project;
         let actor = self.actor().to_owned();
@@ -160,34 +146,16 @@ impl Change {
         let (request_id, reason) = (self.common.request_id.clone(), self.common.reason.clone());
         let kept = sqlx::query_file!(
             "src/change/commit.sql",
-            &items
-                .iter()
-                .map(|item| item.environment)
-                .collect::<Vec<_>>(),
-            &items.iter().map(|item| item.kind).collect::<Vec<_>>(),
-            &items
-                .iter()
-                .map(|item| item.key.clone())
-                .collect::<Vec<_>>(),
-            &items
-                .iter()
-                .map(|item| heads.get(&item.environment).map_or(0, |head| head.revision))
-                .collect::<Vec<_>>(),
-            &items
-                .iter()
-                .map(|item| item.body.clone())
-                .collect::<Vec<_>>() as &[Option<Vec<u8>>],
+            &column(items, |item| item.environment),
+            &column(items, |item| item.kind),
+            &column(items, |item| item.key.clone()),
+            &column(items, |item| revision(&item.environment)),
+            &column(items, |item| item.body.clone()) as &[Option<Vec<u8>>],
             ITEM_LEVEL,
-            &heads.keys().copied().collect::<Vec<_>>(),
-            &heads.values().map(|head| head.revision).collect::<Vec<_>>(),
-            &heads
-                .values()
-                .map(|head| head.item_count)
-                .collect::<Vec<_>>(),
-            &heads
-                .values()
-                .map(|head| head.item_bytes)
-                .collect::<Vec<_>>(),
+            &column(heads.keys(), |id| *id),
+            &column(heads.values(), |head| head.revision),
+            &column(heads.values(), |head| head.item_count),
+            &column(heads.values(), |head| head.item_bytes),
             change_set_id,
             organization,
             project,
@@ -197,47 +165,23 @@ impl Change {
             method,
             request_id,
             reason,
-            &audit
-                .iter()
-                .map(|entry| entry.environment)
-                .collect::<Vec<_>>() as &[Option<Uuid>],
-            &audit
-                .iter()
-                .map(|entry| entry.resource.clone())
-                .collect::<Vec<_>>(),
-            &audit
-                .iter()
-                .map(|entry| entry.part.clone())
-                .collect::<Vec<_>>(),
-            &audit
-                .iter()
-                .map(|entry| entry.before.clone())
-                .collect::<Vec<_>>() as &[Option<String>],
-            &audit
-                .iter()
-                .map(|entry| entry.after.clone())
-                .collect::<Vec<_>>() as &[Option<String>],
-            &audit
-                .iter()
-                .map(|entry| entry.detail.clone())
-                .collect::<Vec<_>>() as &[Option<String>],
-            event.as_ref().map(|(name, _)| *name),
-            event.as_ref().map(|(_, body)| body.as_str()),
+            &column(&audit, |entry| entry.environment) as &[Option<Uuid>],
+            &column(&audit, |entry| entry.resource.clone()),
+            &column(&audit, |entry| entry.part.clone()),
+            &column(&audit, |entry| entry.before.clone()) as &[Option<String>],
+            &column(&audit, |entry| entry.after.clone()) as &[Option<String>],
+            &column(&audit, |entry| entry.detail.clone()) as &[Option<String>],
+            event,
+            event_body,
             body_hash,
             response,
             principal(&self.authorized),
             self.now,
-            &configs
-                .iter()
-                .map(|row| row.environment)
-                .collect::<Vec<_>>(),
-            &configs.iter().map(|row| row.flag).collect::<Vec<_>>(),
-            &configs.iter().map(|row| row.version).collect::<Vec<_>>(),
-            &configs.iter().map(|row| row.enabled).collect::<Vec<_>>(),
-            &configs
-                .iter()
-                .map(|row| row.body.clone())
-                .collect::<Vec<_>>(),
+            &column(configs, |row| row.environment),
+            &column(configs, |row| row.flag),
+            &column(configs, |row| row.version),
+            &column(configs, |row| row.enabled),
+            &column(configs, |row| row.body.clone()),
             origin.address_text(),
             &*origin.user_agent,
         )
@@ -249,6 +193,35 @@ impl Change {
             return Err(Error::RequestIdReused);
         }
         Ok(())
+    }
+
+    /// What the outbox tells others, and its body. None: nothing happened.
+    fn event(
+        &self,
+        shipment: &Shipment,
+        change_set: Option<Uuid>,
+        audit: &[AuditEntry],
+    ) -> Option<(&'static str, String)> {
+        let name = match change_set {
+            Some(_) => "change_set.applied",
+            None if audit.is_empty() => return None,
+            None if shipment.heads.is_empty() => "access.changed",
+            None => "api_key.changed",
+        };
+        let positions = self.positions(shipment).into_iter().map(|at| {
+            let revision = at.position.map_or(0, |position| position.revision);
+            json!({
+                "environment": at.environment,
+                "epoch": self.epoch.to_string(),
+                "revision": revision.to_string(),
+            })
+        });
+        let body = json!({
+            "changeSet": change_set.map(|id| id.to_string()),
+            "method": self.authorized.method(),
+            "positions": positions.collect::<Vec<_>>(),
+        });
+        Some((name, body.to_string()))
     }
 
     fn change_set(&self) -> (Uuid, Vec<u8>) {
@@ -330,4 +303,9 @@ impl Change {
             Err(_) => Err(unknown(format!("no answer within {COMMIT_TIMEOUT:?}"))),
         }
     }
+}
+
+/// One column of several rows, for a statement that takes them all.
+fn column<R, V>(rows: impl IntoIterator<Item = R>, value: impl Fn(R) -> V) -> Vec<V> {
+    rows.into_iter().map(value).collect()
 }
