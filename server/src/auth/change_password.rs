@@ -2,7 +2,7 @@
 
 use burgee_proto::admin::v1::{ChangePasswordRequest, ChangePasswordResponse};
 
-use super::new_password::set;
+use super::new_password::{Staying, set};
 use super::password_again::{self, Person};
 use super::told::Told;
 use crate::access::Authorized;
@@ -33,7 +33,11 @@ pub(super) async fn change_password(
     let told = Told::by(authorized, person.member);
     let mut transaction = app.begin().await?;
     let changed = (session.person, password_hash.as_str());
-    set(&mut transaction, changed, Some(session.id), told).await?;
+    let staying = Staying {
+        session: Some(session.id),
+        tokens: !request.revoke_personal_tokens,
+    };
+    set(&mut transaction, changed, staying, told).await?;
     transaction.commit().await?;
     Ok(ChangePasswordResponse {})
 }

@@ -6,14 +6,22 @@ use uuid::Uuid;
 
 use super::told::Told;
 use crate::error::Error;
-use crate::sessions;
+use crate::{sessions, tokens};
 
-/// Sets the password of a person, and ends their sessions but for one, and all links that would
-/// set another.
+/// What of a person's stays when their password becomes another.
+pub(super) struct Staying {
+    /// This session of theirs.
+    pub session: Option<Uuid>,
+    /// Their personal tokens.
+    pub tokens: bool,
+}
+
+/// Sets the password of a person, and ends all links that would set another, and their sessions
+/// and tokens but for those that stay.
 pub(super) async fn set(
     connection: &mut PgConnection,
     (person, password_hash): (Uuid, &str),
-    staying: Option<Uuid>,
+    staying: Staying,
     told: Told<'_>,
 ) -> Result<(), Error> {
     sqlx::query!(
@@ -23,7 +31,10 @@ pub(super) async fn set(
     )
     .execute(&mut *connection)
     .await?;
-    sessions::end_all(connection, person, staying).await?;
+    sessions::end_all(connection, person, staying.session).await?;
+    if !staying.tokens {
+        tokens::end_of_person(connection, person).await?;
+    }
     sqlx::query!(
         "update password_resets r set ended_at = clock_timestamp()
          from members m
@@ -32,6 +43,6 @@ pub(super) async fn set(
     )
     .execute(&mut *connection)
     .await?;
-    told.tell(connection, "password", json!({"changed": true}))
-        .await
+    let after = json!({"changed": true, "tokensRevoked": !staying.tokens});
+    told.tell(connection, "password", after).await
 }

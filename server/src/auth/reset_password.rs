@@ -5,7 +5,7 @@ use burgee_proto::admin::v1::{ResetPasswordRequest, ResetPasswordResponse};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::new_password::set;
+use super::new_password::{Staying, set};
 use super::told::Told;
 use crate::access::Origin;
 use crate::app::App;
@@ -15,7 +15,6 @@ use crate::members::{grants_of, held_by};
 use crate::names::{MemberName, SubjectName};
 use crate::passwords::Context;
 use crate::texts::Violations;
-use crate::tokens;
 
 const METHOD: &str = "/burgee.admin.v1.AuthService/ResetPassword";
 
@@ -69,9 +68,13 @@ pub(super) async fn reset_password(
         method: METHOD,
         origin,
     };
-    set(&mut transaction, (link.person, &password_hash), None, told).await?;
-    // Whoever had the old password may have made some.
-    tokens::end_of_person(&mut transaction, link.person).await?;
+    // Whoever had the old password may have made tokens.
+    let staying = Staying {
+        session: None,
+        tokens: false,
+    };
+    let changed = (link.person, password_hash.as_str());
+    set(&mut transaction, changed, staying, told).await?;
     transaction.commit().await?;
     Ok(ResetPasswordResponse {})
 }

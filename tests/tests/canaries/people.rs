@@ -32,6 +32,7 @@ impl Drive {
         let change = |password: &str| ChangePasswordRequest {
             password: password.to_owned(),
             new_password: new_password.clone(),
+            ..ChangePasswordRequest::default()
         };
         self.refuse(ada.auth().change_password(change(&wrong)).await);
         ada.auth()

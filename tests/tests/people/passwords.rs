@@ -9,6 +9,7 @@ use burgee_tests::callers::Caller;
 use burgee_tests::errors::{fields, reason, refused};
 use burgee_tests::people::{PASSWORD, acceptance, personal_token};
 use burgee_tests::server::TestServer;
+use prost_types::value::Kind;
 use tonic::{Code, Status};
 
 use super::{audit, is_shut_out, other_organization, who_am_i};
@@ -20,6 +21,7 @@ async fn change(caller: &Caller, password: &str, new_password: &str) -> Result<(
     let request = ChangePasswordRequest {
         password: password.to_owned(),
         new_password: new_password.to_owned(),
+        ..ChangePasswordRequest::default()
     };
     caller.auth().change_password(request).await.map(drop)
 }
@@ -70,6 +72,35 @@ async fn a_changed_password_ends_every_other_session() {
         Code::Unauthenticated,
     );
     server.nobody().sign_in(ADA, NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_password_ends_personal_tokens_if_it_shall() {
+    let server = TestServer::start().await;
+    let (ada, _) = server.admin().person(ADA, "viewer", "").await;
+    let (token, _) = ada
+        .own_token(personal_token(&["flag.read"], ""))
+        .await
+        .unwrap();
+    change(&ada, PASSWORD, NEW).await.unwrap();
+    who_am_i(&token).await.unwrap();
+
+    let request = ChangePasswordRequest {
+        password: NEW.to_owned(),
+        new_password: PASSWORD.to_owned(),
+        revoke_personal_tokens: true,
+    };
+    ada.auth().change_password(request).await.unwrap();
+    is_shut_out(&token).await;
+    who_am_i(&ada).await.unwrap();
+    let told = audit(server.admin()).await;
+    let told = told.iter().filter(|entry| entry.part == "password");
+    let revoked = told.map(|entry| match entry.detail.as_ref()?.kind.as_ref()? {
+        Kind::StructValue(detail) => detail.fields["tokensRevoked"].kind.clone(),
+        _ => None,
+    });
+    let expected = [false, true].map(|it| Some(Kind::BoolValue(it)));
+    assert_eq!(revoked.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

@@ -110,6 +110,7 @@ async fn a_session_by_a_provider_opens_its_organization_alone() {
     let request = ChangePasswordRequest {
         password: PASSWORD.to_owned(),
         new_password: "harbour over lanterns 8".to_owned(),
+        ..ChangePasswordRequest::default()
     };
     is_refused(mallory.auth().change_password(request).await);
     // She herself goes where she belongs, and sees all of it.
