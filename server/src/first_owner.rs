@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::audit::append::{Event, append};
 use crate::deployment::ACTOR;
 use crate::error::Error;
-use crate::members::email;
-use crate::names::InvitationName;
+use crate::members::{email, member};
+use crate::names::{InvitationName, MemberName};
 use crate::random;
 
 /// How long a link can be used, in hours.
@@ -44,9 +44,21 @@ pub async fn link(app: &App, organization: Uuid) -> Result<Option<Link>, Error> 
 /// A link that makes an owner of the person with that e-mail address, whoever is there already.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is no e-mail address, and those of the database.
+/// [`Error::Invalid`] for what is no e-mail address, or that of a member without a password, and
+/// those of the database.
 pub async fn link_for(app: &App, organization: Uuid, email: &str) -> Result<Link, Error> {
     let email = email::parse("email", email)?;
+    let mut connection = app.pools.write.acquire().await?;
+    let member = member::find_by_email(&mut connection, organization, &email).await?;
+    if let Some(member) = member.filter(|member| member.message.managed) {
+        let name = MemberName { uid: member.id };
+        let description = format!(
+            "{name} has this address, and signs in by an identity provider: give them the role, \
+             or give another address"
+        );
+        return Err(Error::invalid("email", description));
+    }
+    drop(connection);
     let link = invite(app, organization, Some(&email), "create-owner").await?;
     link.ok_or_else(|| Error::internal("an invitation was not made"))
 }

@@ -63,6 +63,7 @@ impl Mutation for Acceptance {
             other => other,
         })?;
         let role = role_of(change, &invitation).await?;
+        self.refuse_managed(change).await?;
         let person = self.person(change).await?;
         let member = self.member(change, person).await?;
         let subject = SubjectName::from(MemberName { uid: member.id });
@@ -79,6 +80,15 @@ impl Mutation for Acceptance {
 }
 
 impl Acceptance {
+    /// Whoever an identity provider brought is a member already, by another person of the same
+    /// address, and does not become a second one.
+    async fn refuse_managed(&self, change: &mut Change) -> Result<(), Error> {
+        let organization = change.authorized.organization();
+        let member = member::find_by_email(change.connection(), organization, &self.email).await?;
+        let managed = member.filter(|member| member.message.managed);
+        managed.map_or(Ok(()), |_| Err(invalid()))
+    }
+
     /// The uid of the person, who is made if they are new.
     async fn person(&self, change: &mut Change) -> Result<Uuid, Error> {
         let person = match self.password_hash.as_str() {

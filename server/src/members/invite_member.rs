@@ -3,12 +3,11 @@
 use burgee_hub::credential::{self, Kind, Secret};
 use burgee_proto::admin::v1::{InviteMemberRequest, InviteMemberResponse};
 use burgee_proto::types::v1::ErrorReason;
-
 use time::Duration;
 use uuid::Uuid;
 
 use super::give_role::{Fields, RoleAt};
-use super::{demand_cover, email, invitation};
+use super::{demand_cover, email, invitation, member};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -64,17 +63,10 @@ impl Mutation for InviteMemberRequest {
 /// Whoever is a member is given roles, or reactivated, and not invited.
 async fn refuse_member(change: &mut Change, email: &str) -> Result<(), Error> {
     let organization = change.authorized.organization();
-    let member = sqlx::query_scalar!(
-        "select m.id from members m join people p on p.id = m.person_id
-         where m.organization_id = $1 and p.email = $2",
-        organization,
-        email,
-    )
-    .fetch_optional(change.connection())
-    .await?;
-    member.map_or(Ok(()), |uid| {
+    let member = member::find_by_email(change.connection(), organization, email).await?;
+    member.map_or(Ok(()), |member| {
         Err(Error::Exists {
-            resource: MemberName { uid }.to_string(),
+            resource: MemberName { uid: member.id }.to_string(),
         })
     })
 }

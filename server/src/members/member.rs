@@ -27,9 +27,11 @@ struct Row {
 
 /// Which members to read. All that is set must hold.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted {
+pub struct Wanted<'a> {
     /// This one.
     pub id: Option<Uuid>,
+    /// With this e-mail address.
+    pub email: Option<&'a str>,
     /// In this group.
     pub group: Option<Uuid>,
     /// After this place in the order.
@@ -45,7 +47,7 @@ pub struct Wanted {
 pub async fn list(
     connection: &mut PgConnection,
     organization: Uuid,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
 ) -> Result<Vec<Stored<Member>>, Error> {
     let (after_time, after_id) = wanted.after.map(|place| (place.time, place.id)).unzip();
     let rows = sqlx::query_as!(
@@ -62,6 +64,7 @@ pub async fn list(
              and ($3::timestamptz is null or (m.created_at, m.id) > ($3, $4))
              and ($6::uuid is null or exists (
                   select from group_members i where i.group_id = $6 and i.member_id = m.id))
+             and ($7::text is null or p.email = $7)
            order by m.created_at, m.id limit $5"#,
         organization,
         wanted.id,
@@ -69,6 +72,7 @@ pub async fn list(
         after_id,
         wanted.rows,
         wanted.group,
+        wanted.email,
     )
     .fetch_all(connection)
     .await?;
@@ -106,6 +110,22 @@ pub async fn find(
     };
     let mut found = list(connection, organization, wanted).await?;
     found.pop().ok_or_else(|| Error::not_found(name))
+}
+
+/// Finds the member of an organization with an e-mail address, if there is one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_by_email(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    email: &str,
+) -> Result<Option<Stored<Member>>, Error> {
+    let wanted = Wanted {
+        email: Some(email),
+        ..Wanted::default()
+    };
+    Ok(list(connection, organization, wanted).await?.pop())
 }
 
 /// A member's place in a list.

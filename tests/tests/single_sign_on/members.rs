@@ -7,7 +7,8 @@ use burgee_proto::admin::v1::{
 };
 use burgee_tests::errors::{reason, refused};
 use burgee_tests::issuer::person;
-use burgee_tests::people::PASSWORD;
+use burgee_tests::people::{PASSWORD, acceptance};
+use burgee_tests::process::{built, run};
 use burgee_tests::single_sign_on::{ORGANIZATION, PROVIDER, SingleSignOn};
 use serde_json::json;
 use tonic::Code;
@@ -79,7 +80,7 @@ async fn where_people_must_be_invited_others_are_not_let_in() {
     let by_groups = ("roles/developer", "identityProviders/sso");
     assert_eq!(held, [("roles/reviewer", ""), by_groups]);
     // The link was for the same person.
-    let acceptance = burgee_tests::people::acceptance(&invited.secret);
+    let acceptance = acceptance(&invited.secret);
     is_refused(sso.server.nobody().accept(acceptance).await);
 }
 
@@ -192,6 +193,31 @@ async fn whom_a_provider_brought_has_the_address_that_it_says_today() {
 }
 
 #[tokio::test]
+async fn whom_a_provider_brought_becomes_no_second_member_by_a_link() {
+    let sso = SingleSignOn::start().await;
+    sso.sign_in().await.unwrap();
+    let database = ["--database-url", sso.server.database().url()];
+    let command = ["create-owner", "--email", "Ada@example.com"];
+    let output = run(&built("burgee-server"), &[&command[..], &database].concat());
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("signs in by an identity provider"), "{told}");
+
+    let renamed = "lovelace@example.com";
+    let admin = sso.server.admin();
+    let invited = admin.invite(renamed, "owner", "").await.unwrap();
+    sso.issuer.sends("ada", renamed, &[]);
+    sso.sign_in().await.unwrap();
+    is_refused(
+        sso.server
+            .nobody()
+            .accept(acceptance(&invited.secret))
+            .await,
+    );
+    assert_eq!(members(&sso).await.len(), 1);
+}
+
+#[tokio::test]
 async fn whom_a_provider_brought_has_no_password_and_gets_none() {
     let sso = SingleSignOn::start().await;
     let signed_in = sso.sign_in().await.unwrap();
@@ -211,6 +237,7 @@ async fn whom_a_provider_brought_has_no_password_and_gets_none() {
     let request = ChangePasswordRequest {
         password: PASSWORD.to_owned(),
         new_password: "harbour over lanterns 8".to_owned(),
+        ..ChangePasswordRequest::default()
     };
     is_refused(ada.auth().change_password(request).await);
     let outcome = sso.server.admin().invite(ADA, "viewer", "").await;
