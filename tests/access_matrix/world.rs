@@ -253,17 +253,9 @@ async fn identity(server: &TestServer, member: &str) -> String {
         ..provider("https://login.example.com")
     };
     create(server.admin(), provider).await.unwrap();
-    let identity = uuid::Uuid::now_v7();
-    sqlx::query(
-        "insert into identities (id, identity_provider_id, member_id, issuer, subject)
-         select $1, id, $2, 'https://login.example.com', 'ada' from identity_providers",
-    )
-    .bind(identity)
-    .bind(uuid::Uuid::parse_str(member).unwrap())
-    .execute(server.database().pool())
-    .await
-    .unwrap();
-    identity.to_string()
+    let name = server.database().identity(member).await;
+    let (_, uid) = name.rsplit_once('/').unwrap();
+    uid.to_owned()
 }
 
 /// Tokens and a session that opened something once.

@@ -42,6 +42,17 @@ impl Contract {
             .collect()
     }
 
+    /// A message by its full name.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn message(&self, name: &str) -> MessageDescriptor {
+        let message = self.pool.get_message_by_name(name);
+        message.unwrap_or_else(|| panic!("there is no {name}"))
+    }
+
     /// What is said before a field.
     #[must_use]
     pub fn comment(&self, field: &FieldDescriptor) -> &str {

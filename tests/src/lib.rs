@@ -15,6 +15,7 @@
 //! | [`callers`] | typed clients with a credential |
 //! | [`contract`] | every RPC and what its fields' comments say, for generated requests |
 //! | [`project`] | a project with environments, and short words for changing it |
+//! | [`digest`] | what a database holds, in short |
 //! | [`accounts`] | service accounts with a role somewhere |
 //! | [`audit`] | the audit log behind the API, for whoever tampers with it |
 //! | [`secrets`] | keys that secrets are sealed with |
@@ -46,6 +47,7 @@ pub mod canaries;
 pub mod collector;
 pub mod contract;
 pub mod dev_server;
+pub mod digest;
 pub mod errors;
 pub mod fault_proxy;
 pub mod id_token;

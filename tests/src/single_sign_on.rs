@@ -254,3 +254,29 @@ impl Caller {
         Ok(response.into_inner().identity_provider.unwrap())
     }
 }
+
+impl TestDatabase {
+    /// An identity by which the only provider knows a member, given by name or uid. Nobody signed
+    /// in for it.
+    ///
+    /// # Panics
+    ///
+    /// When there is not one provider.
+    pub async fn identity(&self, member: &str) -> String {
+        let member = member.trim_start_matches("members/");
+        let uid = uuid::Uuid::now_v7();
+        let provider: String = sqlx::query_scalar(
+            "with provider as (select id, key from identity_providers),
+                  identity as (
+                      insert into identities (id, identity_provider_id, member_id, issuer, subject)
+                      select $1, id, $2, 'https://login.example.com', 'boss' from provider)
+             select key from provider",
+        )
+        .bind(uid)
+        .bind(uuid::Uuid::parse_str(member).unwrap())
+        .fetch_one(self.pool())
+        .await
+        .unwrap();
+        format!("identityProviders/{provider}/identities/{uid}")
+    }
+}

@@ -9,7 +9,6 @@
 //! fails until `world.rs` says which of these are worth having.
 
 mod attempts;
-mod digest;
 mod gains;
 mod keys;
 mod world;
@@ -19,7 +18,6 @@ use burgee_tests::contract::Contract;
 use tonic::Code;
 
 use self::attempts::{Attempt, takes_away};
-use self::digest::digest;
 use self::world::{Attacker, PRODUCTION, World};
 
 /// Roles that every organization has, whose holders try.
@@ -70,7 +68,7 @@ async fn everybody_tries(scope: &str) {
 async fn try_everything(world: &World, contract: &Contract, attacker: &Attacker) -> (usize, usize) {
     let before = gains::held(&attacker.caller).await.unwrap();
     let mut minted = Vec::new();
-    let mut untouched = digest(&world.server).await;
+    let mut untouched = world.server.database().digest().await;
     let attempts = attempts::all(contract, world, (attacker, &before));
     let (tried, mut let_in) = (attempts.len(), 0);
     for attempt in attempts {
@@ -85,7 +83,7 @@ async fn try_everything(world: &World, contract: &Contract, attacker: &Attacker)
             assert!(expected, "{}: {status:?}", attempt.tell(attacker));
             continue;
         }
-        let now = digest(&world.server).await;
+        let now = world.server.database().digest().await;
         assert_eq!(now, untouched, "before {}", attempt.tell(attacker));
         let_in += 1;
         // To take away what one holds oneself is no gain, and would leave less to try.
@@ -95,10 +93,10 @@ async fn try_everything(world: &World, contract: &Contract, attacker: &Attacker)
         let answer = attempt.run(&attacker.caller, false).await;
         let answer = answer.unwrap_or_else(|status| panic!("{}: {status}", attempt.tell(attacker)));
         minted.extend(gains::minted(&attempt, answer, &before));
-        untouched = digest(&world.server).await;
+        untouched = world.server.database().digest().await;
     }
     assert_eq!(
-        digest(&world.server).await,
+        world.server.database().digest().await,
         untouched,
         "by {}",
         attacker.what

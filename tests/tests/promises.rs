@@ -39,6 +39,7 @@ mod service_accounts;
 mod shipping;
 mod single_sign_on;
 mod test_keys;
+mod told;
 mod travelling;
 mod trying_out;
 mod two_servers;

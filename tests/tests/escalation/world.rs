@@ -251,17 +251,7 @@ async fn identity(server: &TestServer, member: &str) -> String {
         ..provider("https://login.example.com")
     };
     create(server.admin(), provider).await.unwrap();
-    let uid = uuid::Uuid::now_v7();
-    sqlx::query(
-        "insert into identities (id, identity_provider_id, member_id, issuer, subject)
-         select $1, id, $2, 'https://login.example.com', 'boss' from identity_providers",
-    )
-    .bind(uid)
-    .bind(uuid::Uuid::parse_str(member).unwrap())
-    .execute(server.database().pool())
-    .await
-    .unwrap();
-    format!("identityProviders/sso/identities/{uid}")
+    server.database().identity(member).await
 }
 
 pub(super) async fn create_role(owner: &Caller, key: &str, permissions: &[&str]) {

@@ -1,0 +1,39 @@
+//! What a database holds, in short.
+
+use sqlx::AssertSqlSafe;
+
+use crate::postgres::TestDatabase;
+
+/// What is written whatever comes of a call: the audit log, counts of guesses, and uses.
+const WRITTEN_ANYWAY: &str =
+    "tablename like 'audit%' or tablename in ('password_attempts', 'api_key_uses')";
+/// Columns that tell of uses, written a while later.
+const USES: &str = "'{last_used_at,last_seen_at}'::text[]";
+
+impl TestDatabase {
+    /// A digest of every row of every table, but for what refused calls may write.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be read.
+    pub async fn digest(&self) -> String {
+        let tables: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+            "select tablename::text from pg_tables
+             where schemaname = current_schema() and not ({WRITTEN_ANYWAY}) order by 1"
+        )))
+        .fetch_all(self.pool())
+        .await
+        .unwrap();
+        let digests = tables.iter().map(|table| {
+            format!(
+                "(select '{table}' || coalesce(md5(string_agg(row, '' order by row)), '')
+                  from (select md5((to_jsonb(t) - {USES})::text) as row from {table} t) as rows)"
+            )
+        });
+        let query = format!("select md5({})", digests.collect::<Vec<_>>().join(" || "));
+        sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_one(self.pool())
+            .await
+            .unwrap()
+    }
+}
