@@ -2,34 +2,44 @@
 
 use std::collections::BTreeMap;
 
+use burgee_proto::admin::v1::ApiKey;
 use burgee_proto::types::v1::AccessKeyKind;
 use uuid::Uuid;
 
+use super::patterns;
 use crate::access::{Authorized, Grants, Permission};
 use crate::error::Error;
 use crate::names::EnvironmentName;
 
-/// Refuses a key of this kind for these environments to whoever may not do in each what it may:
-/// see flags and segments with server, relay and test keys, and set flags with test keys. What a
-/// client key shows is public.
+/// Refuses a key for these environments, and for those that its patterns may ever cover, to
+/// whoever may not do in each what it may: see flags and segments with server, relay and test
+/// keys, and set flags with test keys. What a client key shows is public.
 ///
 /// # Errors
-/// [`Error::PermissionDenied`].
+/// [`Error::PermissionDenied`]; [`Error::Invalid`] for a malformed pattern.
 pub(super) fn demand(
     authorized: &Authorized,
-    kind: AccessKeyKind,
+    key: &ApiKey,
     opens: &BTreeMap<Uuid, String>,
 ) -> Result<(), Error> {
+    if matches!(
+        key.kind(),
+        AccessKeyKind::Client | AccessKeyKind::Unspecified
+    ) {
+        return Ok(());
+    }
+    let read = || [Permission::FlagRead, Permission::SegmentRead];
+    let mut given = Grants::default();
     for name in opens.values() {
         let name = EnvironmentName::parse("environments", name)?;
-        let mut given = match kind {
-            AccessKeyKind::Test => Grants::of_test_key(&name.project, &name.environment),
-            AccessKeyKind::Server | AccessKeyKind::Relay => Grants::default(),
-            AccessKeyKind::Client | AccessKeyKind::Unspecified => continue,
-        };
-        let read = [Permission::FlagRead, Permission::SegmentRead];
-        given.add(name.place(), read.into_iter().collect());
-        authorized.demand_cover(&given)?;
+        if key.kind() == AccessKeyKind::Test {
+            let sets = Grants::of_test_key(&name.project, &name.environment);
+            given.add(name.place(), sets.at(name.place()));
+        }
+        given.add(name.place(), read().into_iter().collect());
     }
-    Ok(())
+    for pattern in patterns::parse(key)? {
+        given.add(pattern.place(), read().into_iter().collect());
+    }
+    authorized.demand_cover(&given)
 }

@@ -44,7 +44,7 @@ impl Mutation for CreateApiKeyRequest {
         rules::check(&key)?;
         rules::check_end(&key, change.now())?;
         let opens = environments::of_new(change, &key).await?;
-        cover::demand(&change.authorized, key.kind(), &opens)?;
+        cover::demand(&change.authorized, &key, &opens)?;
         change.check_new_test_key(key.kind(), &opens).await?;
         let (entry, secret) = make(change, key, opens)?;
         change.put_keys(&[&entry]).await?;

@@ -30,7 +30,7 @@ impl Mutation for RotateApiKeyRequest {
             expire_time: successors_end(&old, change.now())?.map(timestamp),
             ..old.stored()?.message.clone()
         };
-        cover::demand(&change.authorized, key.kind(), &old.opens)?;
+        cover::demand(&change.authorized, &key, &old.opens)?;
         change.check_new_test_key(key.kind(), &old.opens).await?;
         if !key.environment_patterns.is_empty() {
             patterns::check_room(change, patterns::ROTATED_KEYS_MAX).await?;

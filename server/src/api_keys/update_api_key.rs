@@ -44,10 +44,11 @@ impl Mutation for UpdateApiKeyRequest {
         }
         after.environments.sort_unstable();
         let opens = environments::of_changed(change, &before, &after).await?;
-        let kind = after.kind();
+        if let Some(opens) = &opens {
+            cover::demand(&change.authorized, &after, opens)?;
+        }
         entry.key.after = Some(after);
         if let Some(opens) = opens {
-            cover::demand(&change.authorized, kind, &opens)?;
             entry.open(opens)?;
         }
         change.put_keys(&[&entry]).await?;
