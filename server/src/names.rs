@@ -6,6 +6,8 @@ mod identities;
 mod people;
 mod projects;
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -36,6 +38,43 @@ enum Part {
     /// A UUID in lower case, as the server writes it.
     Uid,
 }
+
+/// Makes types of names, of what they consist of: collections, each with a [`Part`].
+macro_rules! resource_names {
+    ($(
+        $(#[$about:meta])*
+        $name:ident { $($(#[$about_part:meta])* $part:ident: $collection:literal / $kind:ident,)+ }
+    )+) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        pub struct $name {
+            $($(#[$about_part])* pub $part: resource_names!(@type $kind),)+
+        }
+
+        impl $name {
+            /// Parses such a name.
+            ///
+            /// # Errors
+            /// [`Error::Invalid`](crate::error::Error::Invalid) naming `field`.
+            pub fn parse(field: &str, name: &str) -> Result<Self, crate::error::Error> {
+                let form = [$(($collection, crate::names::Part::$kind)),+];
+                let [$($part),+] = crate::names::parse(field, name, form)?;
+                Ok(Self { $($part: resource_names!(@value $kind $part)),+ })
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                crate::names::write(formatter, &[$(($collection, &self.$part)),+])
+            }
+        }
+    )+};
+    (@type Uid) => { uuid::Uuid };
+    (@type $key:ident) => { String };
+    (@value Uid $text:ident) => { crate::names::parsed(&$text) };
+    (@value $key:ident $text:ident) => { $text };
+}
+use resource_names;
 
 /// Reads `collection/part/collection/part/…`. `field` names where in the
 /// request the name stood.
@@ -71,6 +110,15 @@ fn parse<const N: usize>(
         None => Ok(parts),
         Some(_) => Err(malformed()),
     }
+}
+
+/// Writes what [`parse`] reads.
+fn write(formatter: &mut fmt::Formatter<'_>, parts: &[(&str, &dyn fmt::Display)]) -> fmt::Result {
+    for (at, (collection, part)) in parts.iter().enumerate() {
+        let slash = if at == 0 { "" } else { "/" };
+        write!(formatter, "{slash}{collection}/{part}")?;
+    }
+    Ok(())
 }
 
 fn check(field: &str, text: &str, part: Part) -> Result<(), Error> {

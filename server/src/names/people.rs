@@ -4,28 +4,30 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use super::{GroupName, Part, ServiceAccountName, parse, parsed};
+use super::{GroupName, ServiceAccountName, resource_names};
 use crate::error::Error;
 
-/// `members/{uid}`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MemberName {
-    /// The member's uid.
-    pub uid: Uuid,
-}
+resource_names! {
+    /// `members/{uid}`
+    #[derive(Copy)]
+    MemberName {
+        /// The member's uid.
+        uid: "members" / Uid,
+    }
 
-/// `invitations/{uid}`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct InvitationName {
-    /// The invitation's uid.
-    pub uid: Uuid,
-}
+    /// `invitations/{uid}`
+    #[derive(Copy)]
+    InvitationName {
+        /// The invitation's uid.
+        uid: "invitations" / Uid,
+    }
 
-/// `sessions/{uid}`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionName {
-    /// The session's uid.
-    pub uid: Uuid,
+    /// `sessions/{uid}`
+    #[derive(Copy)]
+    SessionName {
+        /// The session's uid.
+        uid: "sessions" / Uid,
+    }
 }
 
 /// Who can have roles.
@@ -37,39 +39,6 @@ pub enum SubjectName {
     Member(MemberName),
     /// Several people.
     Group(GroupName),
-}
-
-impl MemberName {
-    /// Parses `members/{uid}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let [uid] = parse(field, name, [("members", Part::Uid)])?;
-        Ok(Self { uid: parsed(&uid) })
-    }
-}
-
-impl InvitationName {
-    /// Parses `invitations/{uid}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let [uid] = parse(field, name, [("invitations", Part::Uid)])?;
-        Ok(Self { uid: parsed(&uid) })
-    }
-}
-
-impl SessionName {
-    /// Parses `sessions/{uid}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let [uid] = parse(field, name, [("sessions", Part::Uid)])?;
-        Ok(Self { uid: parsed(&uid) })
-    }
 }
 
 impl SubjectName {
@@ -135,24 +104,6 @@ impl From<GroupName> for SubjectName {
 impl From<MemberName> for SubjectName {
     fn from(name: MemberName) -> Self {
         Self::Member(name)
-    }
-}
-
-impl fmt::Display for MemberName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "members/{}", self.uid)
-    }
-}
-
-impl fmt::Display for InvitationName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invitations/{}", self.uid)
-    }
-}
-
-impl fmt::Display for SessionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sessions/{}", self.uid)
     }
 }
 

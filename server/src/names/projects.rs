@@ -1,86 +1,68 @@
 //! Names of what a project holds, and of the keys that open it.
 
-use std::fmt;
-
-use uuid::Uuid;
-
-use super::{Part, parse, parsed};
+use super::resource_names;
 use crate::access::Place;
-use crate::error::Error;
 
-/// `projects/{project}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ProjectName {
-    /// The project's key.
-    pub project: String,
-}
+resource_names! {
+    /// `projects/{project}`
+    ProjectName {
+        /// The project's key.
+        project: "projects" / Slug,
+    }
 
-/// `projects/{project}/environments/{environment}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct EnvironmentName {
-    /// The project's key.
-    pub project: String,
-    /// The environment's key.
-    pub environment: String,
-}
+    /// `projects/{project}/environments/{environment}`
+    EnvironmentName {
+        /// The project's key.
+        project: "projects" / Slug,
+        /// The environment's key.
+        environment: "environments" / Slug,
+    }
 
-/// `projects/{project}/flags/{flag}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FlagName {
-    /// The project's key.
-    pub project: String,
-    /// The flag's key.
-    pub flag: String,
-}
+    /// `projects/{project}/flags/{flag}`
+    FlagName {
+        /// The project's key.
+        project: "projects" / Slug,
+        /// The flag's key.
+        flag: "flags" / Key,
+    }
 
-/// `projects/{project}/environments/{environment}/flags/{flag}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FlagConfigName {
-    /// The project's key.
-    pub project: String,
-    /// The environment's key.
-    pub environment: String,
-    /// The flag's key.
-    pub flag: String,
-}
+    /// `projects/{project}/environments/{environment}/flags/{flag}`
+    FlagConfigName {
+        /// The project's key.
+        project: "projects" / Slug,
+        /// The environment's key.
+        environment: "environments" / Slug,
+        /// The flag's key.
+        flag: "flags" / Key,
+    }
 
-/// `projects/{project}/segments/{segment}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SegmentName {
-    /// The project's key.
-    pub project: String,
-    /// The segment's key.
-    pub segment: String,
-}
+    /// `projects/{project}/segments/{segment}`
+    SegmentName {
+        /// The project's key.
+        project: "projects" / Slug,
+        /// The segment's key.
+        segment: "segments" / Key,
+    }
 
-/// `projects/{project}/environments/{environment}/segments/{segment}`
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SegmentConfigName {
-    /// The project's key.
-    pub project: String,
-    /// The environment's key.
-    pub environment: String,
-    /// The segment's key.
-    pub segment: String,
-}
+    /// `projects/{project}/environments/{environment}/segments/{segment}`
+    SegmentConfigName {
+        /// The project's key.
+        project: "projects" / Slug,
+        /// The environment's key.
+        environment: "environments" / Slug,
+        /// The segment's key.
+        segment: "segments" / Key,
+    }
 
-/// `apiKeys/{uid}`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ApiKeyName {
-    /// The key's uid.
-    pub uid: Uuid,
+    /// `apiKeys/{uid}`
+    #[derive(Copy)]
+    ApiKeyName {
+        /// The key's uid.
+        uid: "apiKeys" / Uid,
+    }
 }
 
 impl ProjectName {
-    /// Parses `projects/{project}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let [project] = parse(field, name, [("projects", Part::Slug)])?;
-        Ok(Self { project })
-    }
-
     /// Where it is, for asking what is allowed there.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
@@ -116,19 +98,6 @@ impl ProjectName {
 }
 
 impl EnvironmentName {
-    /// Parses `projects/{project}/environments/{environment}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let form = [("projects", Part::Slug), ("environments", Part::Slug)];
-        let [project, environment] = parse(field, name, form)?;
-        Ok(Self {
-            project,
-            environment,
-        })
-    }
-
     /// Where it is, for asking what is allowed there.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
@@ -165,16 +134,6 @@ impl EnvironmentName {
 }
 
 impl FlagName {
-    /// Parses `projects/{project}/flags/{flag}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let form = [("projects", Part::Slug), ("flags", Part::Key)];
-        let [project, flag] = parse(field, name, form)?;
-        Ok(Self { project, flag })
-    }
-
     /// The project it belongs to.
     #[must_use]
     pub fn project(&self) -> ProjectName {
@@ -185,24 +144,6 @@ impl FlagName {
 }
 
 impl FlagConfigName {
-    /// Parses `projects/{project}/environments/{environment}/flags/{flag}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let form = [
-            ("projects", Part::Slug),
-            ("environments", Part::Slug),
-            ("flags", Part::Key),
-        ];
-        let [project, environment, flag] = parse(field, name, form)?;
-        Ok(Self {
-            project,
-            environment,
-            flag,
-        })
-    }
-
     /// The environment it stands in.
     #[must_use]
     pub fn environment(&self) -> EnvironmentName {
@@ -214,16 +155,6 @@ impl FlagConfigName {
 }
 
 impl SegmentName {
-    /// Parses `projects/{project}/segments/{segment}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let form = [("projects", Part::Slug), ("segments", Part::Key)];
-        let [project, segment] = parse(field, name, form)?;
-        Ok(Self { project, segment })
-    }
-
     /// The project it belongs to.
     #[must_use]
     pub fn project(&self) -> ProjectName {
@@ -234,24 +165,6 @@ impl SegmentName {
 }
 
 impl SegmentConfigName {
-    /// Parses `projects/{project}/environments/{environment}/segments/{segment}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let form = [
-            ("projects", Part::Slug),
-            ("environments", Part::Slug),
-            ("segments", Part::Key),
-        ];
-        let [project, environment, segment] = parse(field, name, form)?;
-        Ok(Self {
-            project,
-            environment,
-            segment,
-        })
-    }
-
     /// The environment it stands in.
     #[must_use]
     pub fn environment(&self) -> EnvironmentName {
@@ -259,78 +172,5 @@ impl SegmentConfigName {
             project: self.project.clone(),
             environment: self.environment.clone(),
         }
-    }
-}
-
-impl ApiKeyName {
-    /// Parses `apiKeys/{uid}`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming `field`.
-    pub fn parse(field: &str, name: &str) -> Result<Self, Error> {
-        let [uid] = parse(field, name, [("apiKeys", Part::Uid)])?;
-        Ok(Self { uid: parsed(&uid) })
-    }
-}
-
-impl fmt::Display for ProjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "projects/{}", self.project)
-    }
-}
-
-impl fmt::Display for EnvironmentName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "projects/{}/environments/{}",
-            self.project, self.environment
-        )
-    }
-}
-
-impl fmt::Display for FlagName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "projects/{}/flags/{}", self.project, self.flag)
-    }
-}
-
-impl fmt::Display for FlagConfigName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            project,
-            environment,
-            flag,
-        } = self;
-        write!(
-            f,
-            "projects/{project}/environments/{environment}/flags/{flag}"
-        )
-    }
-}
-
-impl fmt::Display for SegmentName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "projects/{}/segments/{}", self.project, self.segment)
-    }
-}
-
-impl fmt::Display for SegmentConfigName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            project,
-            environment,
-            segment,
-        } = self;
-        write!(
-            f,
-            "projects/{project}/environments/{environment}/segments/{segment}"
-        )
-    }
-}
-
-impl fmt::Display for ApiKeyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "apiKeys/{}", self.uid)
     }
 }
