@@ -15,9 +15,8 @@ use crate::config::Database;
 use crate::error::Error;
 use crate::failure::Failure;
 use crate::names::{self, ApiKeyName};
-use crate::random;
 use crate::texts::Violations;
-use crate::tokens::make::secret_prefix;
+use crate::{credentials, random};
 
 /// Every step from an empty database to what this program needs. A database
 /// that is ahead is fine: during an upgrade two versions run side by side.
@@ -278,7 +277,7 @@ pub async fn create_admin_token(
     dev: bool,
 ) -> Result<Secret, Error> {
     let secret = credential::generate(Kind::ServiceAccount, random::bytes()?);
-    let prefix = secret_prefix(&secret);
+    let prefix = credentials::prefix(&secret);
     let hash = secret.hash();
     sqlx::query!(
         "with token as (

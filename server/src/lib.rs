@@ -11,6 +11,7 @@
 //! | [`passwords`], [`second_factor`], [`sessions`] | how people are known |
 //! | [`identity_providers`], [`oidc`] | signing in with a provider of the organization |
 //! | [`tokens`], [`personal_tokens`] | how scripts are known, for an account or for a person |
+//! | [`credentials`] | what secrets that are shown once have in common |
 //! | [`audit`] | who did what |
 //! | [`sealing`], [`keyring`] | secrets that the database gives back, and the keys they are sealed with |
 //! | [`projects`], [`environments`], [`flags`], [`segments`], [`api_keys`] | the resources |
@@ -28,6 +29,7 @@ pub mod change;
 pub mod change_feed;
 pub mod compaction;
 pub mod config;
+pub mod credentials;
 pub mod deployment;
 pub mod descriptors;
 pub mod dev;

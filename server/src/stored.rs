@@ -1,7 +1,5 @@
 //! A protobuf message as a row keeps it, and what a change makes of it.
 
-use std::time::Duration;
-
 use prost::Message;
 use prost_types::Timestamp;
 use sqlx::types::time::OffsetDateTime;
@@ -222,21 +220,4 @@ pub fn time_of(field: &str, timestamp: &Timestamp) -> Result<OffsetDateTime, Err
         .zip(nanos)
         .and_then(|(time, nanos)| time.replace_nanosecond(nanos).ok())
         .ok_or_else(|| Error::invalid(field, "give a time between the years 1 and 9999"))
-}
-/// How long a credential that is rotated still works, if nothing is said.
-const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest that it may.
-const OVERLAP_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// How long a credential that is rotated still works.
-///
-/// # Errors
-/// [`Error::Invalid`] beyond 30 days.
-pub fn overlap(given: Option<prost_types::Duration>) -> Result<Duration, Error> {
-    let Some(given) = given else {
-        return Ok(OVERLAP_DEFAULT);
-    };
-    let given = Duration::try_from(given).ok();
-    let given = given.filter(|overlap| *overlap <= OVERLAP_MAX);
-    given.ok_or_else(|| Error::invalid("overlap", "give 0 to 30 days"))
 }

@@ -15,7 +15,7 @@ use crate::names::{MemberName, ServiceAccountName, SubjectName, TokenName};
 use crate::page::{Page, TimePlace};
 use crate::stored::timestamp;
 
-pub use make::{NewToken, end_of_person, make, revoke, rotate, shown};
+pub use make::{NewToken, end_of_person, make, revoke, rotate};
 pub use scopes::Scopes;
 
 /// A token, without its secret.

@@ -9,13 +9,10 @@ use uuid::Uuid;
 use super::{KeyEntry, cover, environments, rules};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::{self, conceal_secret};
 use crate::error::Error;
 use crate::random;
 use crate::stored::Slot;
-
-/// How much of a secret is kept to recognise it by, in bytes: its kind and five
-/// of its 43 random digits.
-const SECRET_PREFIX: usize = 16;
 
 #[tonic::async_trait]
 impl Mutation for CreateApiKeyRequest {
@@ -50,15 +47,12 @@ impl Mutation for CreateApiKeyRequest {
         change.put_keys(&[&entry]).await?;
         Ok(CreateApiKeyResponse {
             api_key: Some(entry.show(change)),
-            secret: shown(change, &secret),
+            secret: change.shown(&secret),
             ..CreateApiKeyResponse::default()
         })
     }
 
-    fn conceal(response: &mut CreateApiKeyResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(CreateApiKeyResponse);
 }
 
 /// A new key with a new secret.
@@ -74,7 +68,7 @@ pub(super) fn make(
     let secret = credential::generate(kind, random::bytes()?);
     let key = ApiKey {
         owner: change.actor().to_owned(),
-        secret_prefix: secret.expose().chars().take(SECRET_PREFIX).collect(),
+        secret_prefix: credentials::prefix(&secret),
         dev: change.app.dev,
         ..key
     };
@@ -88,14 +82,4 @@ pub(super) fn make(
     };
     entry.open(opens)?;
     Ok((entry, secret))
-}
-
-/// The secret for the answer: none of a key that is only tried, as it would
-/// open nothing.
-pub(super) fn shown(change: &Change, secret: &Secret) -> String {
-    if change.common.validate_only {
-        String::new()
-    } else {
-        secret.expose().to_owned()
-    }
 }

@@ -3,13 +3,14 @@
 use burgee_proto::admin::v1::{ApiKey, RotateApiKeyRequest, RotateApiKeyResponse};
 use sqlx::types::time::OffsetDateTime;
 
-use super::create_api_key::{make, shown};
+use super::create_api_key::make;
 use super::{KeyEntry, cover, patterns};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::{conceal_secret, end_of_rotated, overlap, successors_end};
 use crate::error::Error;
 use crate::names::ApiKeyName;
-use crate::stored::{overlap, time_of, timestamp};
+use crate::stored::{time_of, timestamp};
 
 #[tonic::async_trait]
 impl Mutation for RotateApiKeyRequest {
@@ -26,8 +27,10 @@ impl Mutation for RotateApiKeyRequest {
         let mut old = change.load_key(name).await?;
         old.stored()?.check_etag(name, &etag)?;
         old.must_live(change)?;
+        let now = change.now();
+        let (made_at, end) = (old.stored()?.created_at, end_of(&old)?);
         let key = ApiKey {
-            expire_time: successors_end(&old, change.now())?.map(timestamp),
+            expire_time: successors_end(made_at, end, now).map(timestamp),
             ..old.stored()?.message.clone()
         };
         cover::demand(&change.authorized, &key, &old.opens)?;
@@ -36,36 +39,22 @@ impl Mutation for RotateApiKeyRequest {
             patterns::check_room(change, patterns::ROTATED_KEYS_MAX).await?;
         }
         let (new, secret) = make(change, key, old.opens.clone())?;
-        let end = change.now() + overlap;
-        let after = old.after_mut()?;
-        let earlier = match &after.expire_time {
-            Some(set) => time_of("expire_time", set)?.min(end),
-            None => end,
-        };
-        after.expire_time = Some(timestamp(earlier));
+        let rotated_end = end_of_rotated(end, overlap, now);
+        old.after_mut()?.expire_time = Some(timestamp(rotated_end));
         change.put_keys(&[&old, &new]).await?;
         Ok(RotateApiKeyResponse {
             api_key: Some(new.show(change)),
             replaced: Some(old.show(change)),
-            secret: shown(change, &secret),
+            secret: change.shown(&secret),
             ..RotateApiKeyResponse::default()
         })
     }
 
-    fn conceal(response: &mut RotateApiKeyResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(RotateApiKeyResponse);
 }
 
-/// The end of a key that replaces `old` now: it lives as long as `old` was
-/// meant to.
-fn successors_end(old: &KeyEntry, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, Error> {
-    let stored = old.stored()?;
-    let Some(end) = &stored.message.expire_time else {
-        return Ok(None);
-    };
-    let lifetime = time_of("expire_time", end)? - stored.created_at;
-    // Beyond what a timestamp can say is never.
-    Ok(now.checked_add(lifetime))
+/// When a key ends. None: never.
+fn end_of(key: &KeyEntry) -> Result<Option<OffsetDateTime>, Error> {
+    let end = key.stored()?.message.expire_time.as_ref();
+    end.map(|end| time_of("expire_time", end)).transpose()
 }

@@ -11,6 +11,7 @@ use super::{demand_cover_of, member, refuse_elsewhere};
 use crate::change::commit::AuditEntry;
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::conceal_secret;
 use crate::error::Error;
 use crate::names::MemberName;
 use crate::random;
@@ -62,21 +63,13 @@ impl Mutation for CreatePasswordResetRequest {
             detail: Some(json!({"reset": "link"}).to_string()),
             ..AuditEntry::default()
         });
-        let secret = match change.common.validate_only {
-            // It would open nothing.
-            true => String::new(),
-            false => secret.expose().to_owned(),
-        };
         Ok(CreatePasswordResetResponse {
             member: Some(member::show(&stored)),
-            secret,
+            secret: change.shown(&secret),
             expire_time: Some(timestamp(now + LIFETIME)),
             ..CreatePasswordResetResponse::default()
         })
     }
 
-    fn conceal(response: &mut CreatePasswordResetResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(CreatePasswordResetResponse);
 }

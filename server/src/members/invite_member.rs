@@ -10,6 +10,7 @@ use super::give_role::{Fields, RoleAt};
 use super::{demand_cover, email, invitation, member};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::conceal_secret;
 use crate::error::Error;
 use crate::names::{InvitationName, MemberName};
 use crate::random;
@@ -42,22 +43,14 @@ impl Mutation for InviteMemberRequest {
         let uid = insert(change, &email, &role, &secret).await?;
         let invitation = invitation::read(change, InvitationName { uid }).await?;
         invitation::record(change, None, Some(&invitation))?;
-        let secret = match change.common.validate_only {
-            // It would open nothing.
-            true => String::new(),
-            false => secret.expose().to_owned(),
-        };
         Ok(InviteMemberResponse {
             invitation: Some(invitation.show()),
-            secret,
+            secret: change.shown(&secret),
             ..InviteMemberResponse::default()
         })
     }
 
-    fn conceal(response: &mut InviteMemberResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(InviteMemberResponse);
 }
 
 /// Whoever is a member is given roles, or reactivated, and not invited.

@@ -8,6 +8,7 @@ use time::Duration;
 use super::caller;
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::conceal_secret;
 use crate::error::Error;
 use crate::members::find_subject;
 use crate::names::SubjectName;
@@ -50,15 +51,12 @@ impl Mutation for CreatePersonalTokenRequest {
         let (token, secret) = tokens::make(change, (owner, name), new).await?;
         Ok(CreatePersonalTokenResponse {
             personal_token: Some(token.show_personal()),
-            secret: tokens::shown(change, &secret),
+            secret: change.shown(&secret),
             ..CreatePersonalTokenResponse::default()
         })
     }
 
-    fn conceal(response: &mut CreatePersonalTokenResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(CreatePersonalTokenResponse);
 }
 
 /// When a token ends that is made now.

@@ -5,8 +5,8 @@ use burgee_proto::admin::v1::{RotatePersonalTokenRequest, RotatePersonalTokenRes
 use super::own_token;
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::{conceal_secret, overlap};
 use crate::error::Error;
-use crate::stored::overlap;
 use crate::tokens;
 
 #[tonic::async_trait]
@@ -24,13 +24,10 @@ impl Mutation for RotatePersonalTokenRequest {
         Ok(RotatePersonalTokenResponse {
             personal_token: Some(new.show_personal()),
             rotated: Some(rotated.show_personal()),
-            secret: tokens::shown(change, &secret),
+            secret: change.shown(&secret),
             ..RotatePersonalTokenResponse::default()
         })
     }
 
-    fn conceal(response: &mut RotatePersonalTokenResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(RotatePersonalTokenResponse);
 }

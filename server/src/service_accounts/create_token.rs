@@ -7,6 +7,7 @@ use burgee_proto::admin::v1::{
 use super::{demand_cover, read};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::conceal_secret;
 use crate::error::Error;
 use crate::members::Subject;
 use crate::names::ServiceAccountName;
@@ -53,13 +54,10 @@ impl Mutation for CreateServiceAccountTokenRequest {
         let (token, secret) = tokens::make(change, (owner, name.into()), new).await?;
         Ok(CreateServiceAccountTokenResponse {
             service_account_token: Some(token.show()),
-            secret: tokens::shown(change, &secret),
+            secret: change.shown(&secret),
             ..CreateServiceAccountTokenResponse::default()
         })
     }
 
-    fn conceal(response: &mut CreateServiceAccountTokenResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(CreateServiceAccountTokenResponse);
 }

@@ -6,10 +6,10 @@ use burgee_proto::admin::v1::{
 
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
+use crate::credentials::{conceal_secret, overlap};
 use crate::error::Error;
 use crate::members::demand_cover_of;
 use crate::names::TokenName;
-use crate::stored::overlap;
 use crate::tokens;
 
 #[tonic::async_trait]
@@ -28,13 +28,10 @@ impl Mutation for RotateServiceAccountTokenRequest {
         Ok(RotateServiceAccountTokenResponse {
             service_account_token: Some(new.show()),
             rotated: Some(rotated.show()),
-            secret: tokens::shown(change, &secret),
+            secret: change.shown(&secret),
             ..RotateServiceAccountTokenResponse::default()
         })
     }
 
-    fn conceal(response: &mut RotateServiceAccountTokenResponse) {
-        response.secret.clear();
-        response.secret_already_shown = true;
-    }
+    conceal_secret!(RotateServiceAccountTokenResponse);
 }

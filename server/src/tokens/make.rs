@@ -13,11 +13,8 @@ use crate::change::Change;
 use crate::error::Error;
 use crate::members::Subject;
 use crate::names::{SubjectName, TokenName};
-use crate::random;
+use crate::{credentials, random};
 
-/// How much of a secret is kept to recognise it by, in bytes: its kind and five of its 43
-/// random digits.
-const SECRET_PREFIX: usize = 16;
 /// The most live tokens of an account or a member.
 const TOKENS_MAX: u8 = 100;
 
@@ -30,22 +27,6 @@ pub struct NewToken {
     pub expires_at: Option<OffsetDateTime>,
     /// What it may be used for. None: all that its owner may do.
     pub scopes: Option<Scopes>,
-}
-
-/// What is kept of a secret to recognise it by.
-#[must_use]
-pub fn secret_prefix(secret: &Secret) -> String {
-    secret.expose().chars().take(SECRET_PREFIX).collect()
-}
-
-/// The secret for the answer: none of a token that is only tried, as it would open nothing.
-#[must_use]
-pub fn shown(change: &Change, secret: &Secret) -> String {
-    if change.common.validate_only {
-        String::new()
-    } else {
-        secret.expose().to_owned()
-    }
 }
 
 /// Makes a token. Whether the caller may is theirs to ask who know whose it is.
@@ -68,7 +49,7 @@ pub async fn make(
         id: Uuid::now_v7(),
         owner: name,
         display_name: new.display_name,
-        secret_prefix: secret_prefix(&secret),
+        secret_prefix: credentials::prefix(&secret),
         scopes: new.scopes,
         dev: change.app.dev,
         creator: change.actor().to_owned(),
@@ -139,16 +120,15 @@ pub async fn rotate(
         let reason = ErrorReason::KeyEnded;
         return Err(Error::precondition(reason, name, description));
     }
-    let lifetime = old.expires_at.map(|end| end - old.created_at);
+    let now = change.now();
     let new = NewToken {
         display_name: old.display_name.clone(),
-        expires_at: lifetime.and_then(|lifetime| change.now().checked_add(lifetime)),
+        expires_at: credentials::successors_end(old.created_at, old.expires_at, now),
         scopes: old.scopes.clone(),
     };
     let (new, secret) = make(change, (owner, old.owner.clone()), new).await?;
-    let last = change.now() + overlap;
     let mut rotated = old.clone();
-    rotated.expires_at = Some(old.expires_at.map_or(last, |end| end.min(last)));
+    rotated.expires_at = Some(credentials::end_of_rotated(old.expires_at, overlap, now));
     write(change, &old, &rotated).await?;
     Ok((new, secret, rotated))
 }
