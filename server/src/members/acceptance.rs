@@ -4,8 +4,9 @@
 use burgee_proto::admin::v1::{AcceptInvitationResponse, Member};
 use uuid::Uuid;
 
-use super::give_role::{RoleAt, give, permissions_of};
+use super::give_role::{RoleAt, give};
 use super::invitation::{self, Row};
+use super::role::permissions_of;
 use super::{held_by, member};
 use crate::access::Grants;
 use crate::change::scope::Scope;

@@ -5,8 +5,8 @@ use sqlx::PgConnection;
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::allowed_by;
 use super::mapped_roles::Mapper;
+use super::role::allowed_by;
 use crate::access::{BuiltIn, Grants, Permissions, Place};
 use crate::error::Error;
 use crate::names::{

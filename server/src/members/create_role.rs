@@ -3,14 +3,13 @@
 use burgee_proto::admin::v1::{CreateRoleRequest, CreateRoleResponse, Role};
 use prost::Message as _;
 
-use super::{demand_cover, parse_permissions, record_role, show};
-use crate::access::{BuiltIn, Permissions, Place};
+use super::{demand_cover, role};
+use crate::access::{BuiltIn, Place};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
 use crate::names;
 use crate::stored::Stored;
-use crate::texts::Violations;
 
 #[tonic::async_trait]
 impl Mutation for CreateRoleRequest {
@@ -31,42 +30,21 @@ impl Mutation for CreateRoleRequest {
             ..Role::default()
         };
         names::check_slug("role.key", &role.key)?;
-        let (role, permissions) = checked(role)?;
+        let (role, permissions) = role::checked(role)?;
         demand_cover(change, Place::Organization, permissions)?;
         if BuiltIn::parse(&role.key).is_some() {
             return Err(Error::Exists {
-                resource: format!("roles/{}", role.key),
+                resource: role::name_of(&role).to_string(),
             });
         }
         let stored = Stored::new(role, change.actor(), change.now());
         insert(change, &stored).await?;
-        record_role(change, None, Some(&stored.message))?;
+        role::record(change, None, Some(&stored.message))?;
         Ok(CreateRoleResponse {
-            role: Some(show(&stored)),
+            role: Some(role::show(&stored)),
             ..CreateRoleResponse::default()
         })
     }
-}
-
-/// A role that is sound, with its permissions in the order in which they are published, each
-/// once.
-///
-/// # Errors
-/// [`Error::Invalid`].
-pub(super) fn checked(role: Role) -> Result<(Role, Permissions), Error> {
-    let mut violations = Violations::default();
-    violations.display_name("role.display_name", &role.display_name);
-    violations.description("role.description", &role.description);
-    let given = &role.permissions;
-    let permissions = parse_permissions(&mut violations, "role.permissions", given);
-    violations.finish()?;
-    let names = permissions.iter().map(|it| it.name().to_owned());
-    let permissions_in_order = names.collect();
-    let role = Role {
-        permissions: permissions_in_order,
-        ..role
-    };
-    Ok((role, permissions))
 }
 
 async fn insert(change: &mut Change, stored: &Stored<Role>) -> Result<(), Error> {
@@ -86,6 +64,6 @@ async fn insert(change: &mut Change, stored: &Stored<Role>) -> Result<(), Error>
     )
     .execute(change.connection())
     .await;
-    let name = format!("roles/{}", stored.message.key);
+    let name = role::name_of(&stored.message);
     inserted.map(drop).map_err(Error::taken("roles_key", name))
 }

@@ -3,8 +3,7 @@
 use burgee_proto::admin::v1::{DeleteRoleRequest, DeleteRoleResponse};
 use burgee_proto::types::v1::ErrorReason;
 
-use super::update_role::stored;
-use super::{Wanted, bindings, record_role, show};
+use super::{Wanted, bindings, role};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
@@ -21,7 +20,7 @@ impl Mutation for DeleteRoleRequest {
 
     async fn apply(&self, change: &mut Change) -> Result<DeleteRoleResponse, Error> {
         let name = RoleName::parse("name", &self.name)?;
-        let stored = stored(change, &name).await?;
+        let stored = role::read(change, &name).await?;
         stored.demand_etag(&name, &change.common.etag)?;
         let organization = change.authorized.organization();
         let wanted = Wanted {
@@ -43,9 +42,9 @@ impl Mutation for DeleteRoleRequest {
         sqlx::query!("delete from roles where id = $1", stored.id)
             .execute(change.connection())
             .await?;
-        record_role(change, Some(&stored.message), None)?;
+        role::record(change, Some(&stored.message), None)?;
         Ok(DeleteRoleResponse {
-            role: Some(show(&stored)),
+            role: Some(role::show(&stored)),
             ..DeleteRoleResponse::default()
         })
     }

@@ -2,8 +2,9 @@
 
 use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse};
 
+use super::role::PERMISSION_UNKNOWN;
 use super::subject::find_subject;
-use super::{Binding, PERMISSION_UNKNOWN, grants, held};
+use super::{Binding, grants, held};
 use crate::access::{Authorized, Grants, Permission, Place};
 use crate::app::App;
 use crate::error::Error;

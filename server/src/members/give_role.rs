@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use super::mapped_roles::Mapper;
-use super::{Binding, BindingPlace, Wanted, allowed_by, bindings, read_role};
-use crate::access::{BuiltIn, Permissions};
+use super::role::permissions_of;
+use super::{Binding, BindingPlace, Wanted, bindings};
+use crate::access::Permissions;
 use crate::change::Change;
 use crate::error::Error;
 use crate::names::{EnvironmentName, ProjectName, RoleName, SubjectName};
@@ -59,23 +60,6 @@ impl RoleAt {
         self.mapped_by = Some(mapper.clone());
         self
     }
-}
-
-/// What a role allows today.
-///
-/// # Errors
-/// [`Error::NotFound`] for the role.
-pub(super) async fn permissions_of(
-    change: &mut Change,
-    role: &RoleName,
-) -> Result<Permissions, Error> {
-    let organization = change.authorized.organization();
-    let made = read_role(change.connection(), organization, role).await?;
-    if made.is_none() && BuiltIn::parse(&role.role).is_none() {
-        return Err(Error::not_found(role));
-    }
-    let names = made.as_ref().map(|it| it.message.permissions.as_slice());
-    Ok(allowed_by(&role.role, names))
 }
 
 /// Finds a place, given by its name, and asks whether the caller may do there what the method

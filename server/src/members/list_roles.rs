@@ -5,7 +5,7 @@ use burgee_proto::admin::v1::{
     Permission as PermissionMessage,
 };
 
-use super::{read_role, show, show_built_in};
+use super::role::{self, show, show_built_in};
 use crate::access::{Authorized, BuiltIn, Permission};
 use crate::app::App;
 use crate::error::Error;
@@ -39,7 +39,7 @@ pub async fn get_role(
         Some(role) => show_built_in(role),
         None => {
             let mut connection = app.pools.read.acquire().await?;
-            let stored = read_role(&mut connection, authorized.organization(), &name).await?;
+            let stored = role::find(&mut connection, authorized.organization(), &name).await?;
             show(&stored.ok_or_else(|| Error::not_found(&name))?)
         }
     };

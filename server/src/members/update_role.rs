@@ -1,17 +1,14 @@
 //! UpdateRole.
 
 use burgee_proto::admin::v1::{UpdateRoleRequest, UpdateRoleResponse};
-use burgee_proto::types::v1::ErrorReason;
 use prost::Message as _;
 
-use super::create_role::checked;
-use super::{allowed_by, demand_cover, read_role, record_role, show};
-use crate::access::{BuiltIn, Place};
+use super::{demand_cover, role};
+use crate::access::Place;
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
 use crate::error::Error;
 use crate::names::RoleName;
-use crate::stored::Stored;
 
 const CHANGEABLE: &[&str] = &["display_name", "description", "permissions"];
 
@@ -26,22 +23,20 @@ impl Mutation for UpdateRoleRequest {
     async fn apply(&self, change: &mut Change) -> Result<UpdateRoleResponse, Error> {
         let update = self.role.clone().unwrap_or_default();
         let name = RoleName::parse("role.name", &update.name)?;
-        let stored = stored(change, &name).await?;
+        let stored = role::read(change, &name).await?;
         stored.demand_etag(&name, &change.common.etag)?;
         let mask = self.update_mask.as_ref();
-        let merged = change
-            .app
-            .descriptors
-            .merge(&stored.message, &update, mask, CHANGEABLE)?;
-        let (merged, permissions) = checked(merged)?;
+        let descriptors = &change.app.descriptors;
+        let merged = descriptors.merge(&stored.message, &update, mask, CHANGEABLE)?;
+        let (merged, permissions) = role::checked(merged)?;
         if merged == stored.message {
             return Ok(UpdateRoleResponse {
-                role: Some(show(&stored)),
+                role: Some(role::show(&stored)),
                 ..UpdateRoleResponse::default()
             });
         }
         // Nobody gives more than they have, nor takes it away.
-        let before = allowed_by(&name.role, Some(&stored.message.permissions));
+        let before = role::allowed_by(&name.role, Some(&stored.message.permissions));
         demand_cover(change, Place::Organization, permissions.union(before))?;
         let after = stored.next(merged, change.actor(), change.now());
         sqlx::query!(
@@ -57,31 +52,10 @@ impl Mutation for UpdateRoleRequest {
         )
         .execute(change.connection())
         .await?;
-        record_role(change, Some(&stored.message), Some(&after.message))?;
+        role::record(change, Some(&stored.message), Some(&after.message))?;
         Ok(UpdateRoleResponse {
-            role: Some(show(&after)),
+            role: Some(role::show(&after)),
             ..UpdateRoleResponse::default()
         })
     }
-}
-
-/// A role that can be changed.
-///
-/// # Errors
-/// [`Error::NotFound`], or that every organization has it.
-pub(super) async fn stored(
-    change: &mut Change,
-    name: &RoleName,
-) -> Result<Stored<burgee_proto::admin::v1::Role>, Error> {
-    if BuiltIn::parse(&name.role).is_some() {
-        let description = "every organization has this role; make one of your own";
-        return Err(Error::precondition(
-            ErrorReason::RoleBuiltIn,
-            name,
-            description,
-        ));
-    }
-    let organization = change.authorized.organization();
-    let stored = read_role(change.connection(), organization, name).await?;
-    stored.ok_or_else(|| Error::not_found(name))
 }
