@@ -8,10 +8,10 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::api_keys::shipped::hex;
 use crate::failure::Failure;
 use crate::random;
 
@@ -70,7 +70,7 @@ impl Key {
     pub fn new(purpose: Purpose, bytes: [u8; KEY_BYTES]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let hash = Sha256::new_with_prefix(purpose.id_domain()).chain_update(*bytes);
-        let mut id = hex(&hash.finalize());
+        let mut id = HEXLOWER.encode(&hash.finalize());
         id.truncate(ID_DIGITS);
         Self { bytes, id }
     }

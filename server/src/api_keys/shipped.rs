@@ -2,11 +2,10 @@
 //! itself. A revoked key goes on being shipped: its absence would look the same
 //! as a key that a hop has not heard of yet.
 
-use std::fmt::Write as _;
-
 use burgee_proto::admin::v1::ApiKey;
 use burgee_proto::types::v1::AccessKey;
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use prost::Message as _;
 use uuid::Uuid;
 
@@ -36,32 +35,10 @@ pub(super) fn ship(change: &mut Change, entry: &KeyEntry) -> Result<(), Error> {
     let key = entry.key.after.as_ref();
     let key = key.ok_or_else(|| Error::internal("a key without content"))?;
     let body = access_key(key, &entry.hash, entry.opens.keys()).encode_to_vec();
-    let item = hex(&entry.hash);
+    let item = HEXLOWER.encode(&entry.hash);
     for environment in entry.environments() {
         let opens = entry.opens.contains_key(&environment);
         change.ship_access_key(environment, &item, opens.then(|| body.clone()));
     }
     Ok(())
-}
-
-/// Bytes as lower-case hex: the key of an access key's item.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_items_key_is_lower_case_hex() {
-        assert_eq!(hex(&[0x00, 0x0f, 0xab, 0xff]), "000fabff");
-    }
 }

@@ -9,12 +9,12 @@
 //! A part that is blanked for a person's privacy leaves its digest, and the chain whole. Its
 //! salt is forgotten with it, so that nobody finds a short text again by trying all of them.
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::api_keys::shipped::hex;
 use crate::error::Error;
 use crate::keyring::Key;
 
@@ -191,7 +191,7 @@ pub(super) fn mac(
 
 /// How a seal is written down, so that it is known where nobody can take it away.
 pub(super) fn anchor(position: i64, mac: &Hash) -> String {
-    format!("{position}:{}", hex(mac))
+    format!("{position}:{}", HEXLOWER.encode(mac))
 }
 
 #[cfg(test)]
@@ -233,20 +233,20 @@ mod tests {
     #[test]
     fn the_format_is_what_it_was() {
         assert_eq!(
-            hex(&entry().fixed_digest()),
+            HEXLOWER.encode(&entry().fixed_digest()),
             "3f4fe4a5ec0fe980b378d3c5c0dbeb2a64c9b535b8762e2b51bbec3b4349ef91"
         );
         assert_eq!(
-            hex(&part_digest(&[5; 16], Some("launch"))),
+            HEXLOWER.encode(&part_digest(&[5; 16], Some("launch"))),
             "dd52a2aba5789ca4ac8c4e50b3ffa26a3daf5525fb9329397fcb6c41a5d75428"
         );
         assert_eq!(
-            hex(&part_digest(&[5; 16], None)),
+            HEXLOWER.encode(&part_digest(&[5; 16], None)),
             "26c251bbd208d4b781c98a492c12029b90cb52ccc86e2ee6b5cc40746e10fe4f"
         );
         let digests = Digests(array::from_fn(|place| [place as u8; 32]));
         let key = Key::new(Purpose::AuditLog, [9; 32]);
-        let of = |key| hex(&mac(key, &BEGINNING, 1, 7, &digests).unwrap());
+        let of = |key| HEXLOWER.encode(&mac(key, &BEGINNING, 1, 7, &digests).unwrap());
         assert_eq!(
             of(Some(&key)),
             "9544eb111d488a8fae58a1c009a095babaa624f442933867abaf69e482ced011"

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use burgee_runtime::addresses::site;
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -142,9 +143,7 @@ fn account_subject(email: &str, familiar: Option<IpAddr>) -> String {
     if let Some(address) = familiar {
         digest.update(format!(" from {address}"));
     }
-    let digest = digest.finalize();
-    let digits = digest.iter().map(|byte| format!("{byte:02x}"));
-    format!("account {}", digits.collect::<String>())
+    format!("account {}", HEXLOWER.encode(&digest.finalize()))
 }
 
 fn address_subject(address: IpAddr) -> String {

@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 use uuid::Uuid;
@@ -27,6 +28,9 @@ const REACHABLE: &str = "/var/lib/burgee";
 
 /// Where sockets go whose path would be too long, whatever the data directory.
 const SHORT: &str = "/tmp";
+
+/// How much of a hash tells folders of sockets apart, in hexadecimal digits.
+const FOLDER_DIGITS: usize = 16;
 
 /// The bytes of a unix socket's path, without the final zero (`sockaddr_un`).
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -188,11 +192,8 @@ impl DataDir {
         }
         // The same one each time: a process that is killed does not clear it away.
         let digest = Sha256::digest(self.path.as_os_str().as_bytes());
-        let digest: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut digest = HEXLOWER.encode(&digest);
+        digest.truncate(FOLDER_DIGITS);
         let elsewhere = Path::new(SHORT).join(format!("burgee-{}-{digest}", account.uid));
         private_folder(&elsewhere, account)?;
         Ok(elsewhere)
