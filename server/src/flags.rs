@@ -12,6 +12,7 @@ pub mod create_flag;
 pub mod definition_rules;
 pub mod delete_flag;
 pub mod list_flags;
+mod list_order;
 pub mod operation;
 pub mod references;
 pub mod rerandomize_rollout;

@@ -2,6 +2,7 @@
 //! question it belongs to.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,7 +26,7 @@ pub struct Page {
     /// How many rows it has at most.
     pub size: i64,
     /// The last row's place on the previous page. None: the first page.
-    pub after: Option<String>,
+    after: Option<String>,
     question: Vec<u8>,
 }
 
@@ -64,6 +65,27 @@ impl Page {
         })
     }
 
+    /// Whether it is the first page.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.after.is_none()
+    }
+
+    /// The key after which the page begins. Empty: before all others.
+    #[must_use]
+    pub fn after_key(&self) -> &str {
+        self.after.as_deref().unwrap_or_default()
+    }
+
+    /// The place after which the page begins. None: before all others.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a token that nobody here made.
+    pub fn after<P: FromStr>(&self) -> Result<Option<P>, Error> {
+        let place = self.after.as_deref().map(P::from_str).transpose();
+        place.map_err(|_| unknown_token())
+    }
+
     /// How many rows to read: one more than shown, to know whether more follow.
     #[must_use]
     pub fn rows(&self) -> i64 {
@@ -98,10 +120,26 @@ fn open(token: &str, question: &[u8]) -> Result<String, Error> {
         .and_then(|bytes| bytes.strip_prefix(question));
     let place = place.and_then(|place| String::from_utf8(place.to_vec()).ok());
     let place = place.filter(|place| !place.contains('\0'));
-    place.ok_or_else(|| {
-        let description = "give the next_page_token of the same question, or begin without one";
-        Error::invalid("page_token", description)
-    })
+    place.ok_or_else(unknown_token)
+}
+
+fn unknown_token() -> Error {
+    let description = "give the next_page_token of the same question, or begin without one";
+    Error::invalid("page_token", description)
+}
+
+/// What is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPlace;
+
+/// Reads the time of a place, in RFC 3339. One that Postgres could not be asked for, as UTC has
+/// no such time, is none.
+///
+/// # Errors
+/// [`NoPlace`].
+pub fn parse_time(text: &str) -> Result<OffsetDateTime, NoPlace> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NoPlace)?;
+    time.checked_to_offset(UtcOffset::UTC).ok_or(NoPlace)
 }
 
 /// A row's place in an order by time: a uid tells rows of one moment apart, and as uids of
@@ -114,23 +152,15 @@ pub struct TimePlace {
     pub id: Uuid,
 }
 
-impl TimePlace {
-    /// Reads a place that [`TimePlace::to_string`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a token that nobody here made.
-    pub fn parse(place: &str) -> Result<Self, Error> {
-        let parsed = place.split_once(' ').and_then(|(time, id)| {
-            let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
-            Some(Self {
-                // One that has no such time cannot be asked for.
-                time: time.checked_to_offset(UtcOffset::UTC)?,
-                id: Uuid::parse_str(id).ok()?,
-            })
-        });
-        parsed.ok_or_else(|| {
-            let description = "give the next_page_token of the same question";
-            Error::invalid("page_token", description)
+impl FromStr for TimePlace {
+    type Err = NoPlace;
+
+    /// Reads what [`TimePlace::to_string`] wrote.
+    fn from_str(place: &str) -> Result<Self, NoPlace> {
+        let (time, id) = place.split_once(' ').ok_or(NoPlace)?;
+        Ok(Self {
+            time: parse_time(time)?,
+            id: Uuid::parse_str(id).map_err(|_| NoPlace)?,
         })
     }
 }
@@ -153,16 +183,16 @@ mod tests {
         let token = page.cut(&mut rows, |row| (*row).to_owned());
         assert_eq!(rows, ["x", "y"]);
         let next = Page::parse(2, &token, &["projects/a", ""]).unwrap();
-        assert_eq!(next.after.as_deref(), Some("y"));
+        assert_eq!(next.after_key(), "y");
         assert!(Page::parse(2, &token, &["projects/b", ""]).is_err());
         assert!(Page::parse(2, "%", &["projects/a", ""]).is_err());
     }
 
     #[test]
     fn a_place_in_time_is_one_that_there_is() {
-        let place = |time: &str| TimePlace::parse(&format!("{time} {}", Uuid::nil()));
+        let place = |time: &str| format!("{time} {}", Uuid::nil()).parse::<TimePlace>();
         let good = place("2026-11-22T10:00:00Z").unwrap();
-        assert_eq!(TimePlace::parse(&good.to_string()).unwrap(), good);
+        assert_eq!(good.to_string().parse(), Ok(good));
         for bad in ["9999-12-31T23:59:59-23:59", "today"] {
             assert!(place(bad).is_err(), "{bad}");
         }

@@ -202,7 +202,7 @@ pub async fn list_page<M>(
     )?;
     let wanted = Wanted {
         include_revoked,
-        after: page.after.as_deref().map(TimePlace::parse).transpose()?,
+        after: page.after()?,
         rows: Some(page.rows()),
         ..Wanted::default()
     };

@@ -98,7 +98,7 @@ async fn page_of_places(
     page: &Page,
 ) -> Result<Vec<TimePlace>, Error> {
     let kind = (filter.kind() != AccessKeyKind::Unspecified).then_some(filter.kind() as i16);
-    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let after = page.after::<TimePlace>()?;
     let (after_time, after_id) = after.map(|place| (place.time, place.id)).unzip();
     // Keys with patterns are their projects', or the organization's.
     let mut shown_projects = authorized.projects().unwrap_or_default();

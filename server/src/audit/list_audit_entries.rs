@@ -30,15 +30,8 @@ pub async fn list_audit_entries(
         &request.page_token,
         &["audit", &question],
     )?;
-    let after = page.after.as_deref().map(|place| {
-        let description = "give the next_page_token of the same question";
-        place
-            .parse()
-            .map_err(|_| Error::invalid("page_token", description))
-    });
-    let mut rows = query
-        .read(&app.pools.read, after.transpose()?, page.rows())
-        .await?;
+    let after = page.after()?;
+    let mut rows = query.read(&app.pools.read, after, page.rows()).await?;
     let there_are_more = Query::stopped_early(&rows);
     let mut next_page_token = page.cut(&mut rows, |row| row.id.to_string());
     let shown = shown_within(&rows, PAGE_MAX);

@@ -56,7 +56,7 @@ pub async fn list_environments(
          where e.project_id = $1 and e.key > $2 and ($4::text[] is null or e.key = any($4))
          order by e.key limit $3",
         project,
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
         shown.as_deref(),
     )

@@ -7,10 +7,9 @@ use burgee_proto::admin::v1::{
 use burgee_proto::types::v1::FlagType;
 use prost::Message as _;
 use sqlx::PgConnection;
-use sqlx::types::time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::list_order::{FlagPlace, Order, OrderBy};
 use super::{FlagEntry, show, store};
 use crate::access::Authorized;
 use crate::app::App;
@@ -135,11 +134,8 @@ pub async fn list_flags(
         &page,
     )
     .await?;
-    let next_page_token = page.cut(&mut places, Clone::clone);
-    let keys: Vec<String> = places
-        .iter()
-        .map(|place| key_of(place).to_owned())
-        .collect();
+    let next_page_token = page.cut(&mut places, FlagPlace::to_string);
+    let keys: Vec<String> = places.iter().map(|place| place.key.clone()).collect();
     let ids: Vec<Uuid> = shown.iter().map(|(_, id)| *id).collect();
     let Some(last) = keys.last() else {
         return Ok(ListFlagsResponse::default());
@@ -156,7 +152,7 @@ pub async fn list_flags(
             let next = entry.and_then(|entry| summary(&entry, &name.flag(key), &shown));
             listed.flags.extend(next);
             if listed.encoded_len() > PAGE_BYTES_MAX && key != last {
-                listed.next_page_token = page.token_after(place);
+                listed.next_page_token = page.token_after(&place.to_string());
                 return Ok(listed);
             }
         }
@@ -254,57 +250,6 @@ async fn state_filter(
     Ok(Some(id))
 }
 
-/// What a list is ordered by; the key breaks ties.
-#[derive(Debug, Clone, Copy)]
-struct Order {
-    by: OrderBy,
-    descending: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum OrderBy {
-    Key,
-    CreateTime,
-    UpdateTime,
-}
-
-impl Order {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let (by, descending) = match text.strip_suffix(" desc") {
-            Some(by) => (by, true),
-            None => (text, false),
-        };
-        let by = match by {
-            "" | "key" => OrderBy::Key,
-            "create_time" => OrderBy::CreateTime,
-            "update_time" => OrderBy::UpdateTime,
-            _ => {
-                let description =
-                    "give key, create_time or update_time, optionally followed by ` desc`";
-                return Err(Error::invalid("order_by", description));
-            }
-        };
-        Ok(Self { by, descending })
-    }
-}
-
-/// A row's place in the order: its time, where that decides, then its key.
-fn key_of(place: &str) -> &str {
-    place.rsplit_once(' ').map_or(place, |(_, key)| key)
-}
-
-fn time_of(place: &str) -> Result<Option<OffsetDateTime>, Error> {
-    let malformed = |_| {
-        Error::invalid(
-            "page_token",
-            "give the next_page_token of the same question",
-        )
-    };
-    let time = place.rsplit_once(' ').map(|(time, _)| time);
-    time.map(|time| OffsetDateTime::parse(time, &Rfc3339).map_err(malformed))
-        .transpose()
-}
-
 /// Places of one row more than the page has.
 async fn page_of_keys(
     connection: &mut PgConnection,
@@ -313,13 +258,12 @@ async fn page_of_keys(
     (enabled, disabled): (Option<Uuid>, Option<Uuid>),
     order: Order,
     page: &Page,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<FlagPlace>, Error> {
     let kind = (filter.r#type() != FlagType::Unspecified).then_some(filter.r#type() as i16);
     let pattern = (!filter.text.is_empty()).then(|| like(&filter.text));
     let owner = (!filter.owner.is_empty()).then(|| filter.owner.clone());
-    let after = page.after.as_deref();
-    let after_time = after.map(time_of).transpose()?.flatten();
-    let by_time = !matches!(order.by, OrderBy::Key);
+    let after = page.after::<FlagPlace>()?;
+    let by_time = order.by != OrderBy::Key;
     let rows = sqlx::query_file!(
         "src/flags/list_flags.sql",
         project,
@@ -331,23 +275,19 @@ async fn page_of_keys(
         enabled,
         disabled,
         by_time,
-        matches!(order.by, OrderBy::CreateTime),
+        order.by == OrderBy::CreateTime,
         order.descending,
-        after.map(key_of),
-        after_time,
+        after.as_ref().map(|place| place.key.as_str()),
+        after.as_ref().and_then(|place| place.time),
         page.rows(),
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| match by_time {
-            false => Ok(row.key),
-            true => {
-                let time = row.at.format(&Rfc3339).map_err(Error::internal)?;
-                Ok(format!("{time} {}", row.key))
-            }
-        })
-        .collect()
+    let places = rows.into_iter().map(|row| FlagPlace {
+        time: by_time.then_some(row.at),
+        key: row.key,
+    });
+    Ok(places.collect())
 }
 
 /// A pattern that finds `text` anywhere.

@@ -57,10 +57,8 @@ pub async fn evaluate_flags(
     } else {
         named
     };
-    let from = page
-        .after
-        .as_deref()
-        .map_or(Bound::Unbounded, Bound::Excluded);
+    // No key is empty.
+    let from = Bound::Excluded(page.after_key());
     let rows = usize::try_from(page.rows()).unwrap_or(usize::MAX);
     let mut keys: Vec<&str> = keys
         .range::<str, _>((from, Bound::Unbounded))

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::members::member;
 use crate::names::{GroupName, MemberName};
-use crate::page::{Page, TimePlace};
+use crate::page::Page;
 use crate::stored::Row;
 
 /// Gives one group.
@@ -56,7 +56,7 @@ pub async fn list_groups(
                 select from group_members m where m.group_id = g.id and m.member_id = $3))
          order by key limit $4",
         authorized.organization(),
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         member,
         page.rows(),
     )
@@ -82,7 +82,7 @@ pub async fn list_group_members(
 ) -> Result<ListGroupMembersResponse, Error> {
     let name = GroupName::parse("name", &request.name)?;
     let page = Page::parse(request.page_size, &request.page_token, &[&request.name])?;
-    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let after = page.after()?;
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
     let group = find(&mut connection, organization, &name).await?;

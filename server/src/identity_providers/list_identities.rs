@@ -44,7 +44,7 @@ pub async fn list_identities(
     let page = Page::parse(request.page_size, &request.page_token, &question)?;
     let wanted = Wanted {
         id: None,
-        after: page.after.as_deref().map(TimePlace::parse).transpose()?,
+        after: page.after()?,
         rows: page.rows(),
     };
     let mut connection = app.pools.read.acquire().await?;

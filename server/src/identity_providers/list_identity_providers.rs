@@ -50,7 +50,7 @@ pub async fn list_identity_providers(
          from identity_providers where organization_id = $1 and key > $2
          order by key limit $3",
         authorized.organization(),
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
     )
     .fetch_all(&app.pools.read)

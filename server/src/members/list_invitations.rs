@@ -6,7 +6,7 @@ use super::invitation::{self, Row, Wanted};
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
-use crate::page::{Page, TimePlace};
+use crate::page::Page;
 
 /// Lists invitations that can still be accepted, oldest first.
 ///
@@ -20,7 +20,7 @@ pub async fn list_invitations(
     let page = Page::parse(request.page_size, &request.page_token, &["invitations"])?;
     let wanted = Wanted {
         organization: Some(authorized.organization()),
-        after: page.after.as_deref().map(TimePlace::parse).transpose()?,
+        after: page.after()?,
         rows: Some(page.rows()),
         ..Wanted::default()
     };

@@ -9,7 +9,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::MemberName;
-use crate::page::{Page, TimePlace};
+use crate::page::Page;
 
 /// Gives one member.
 ///
@@ -38,7 +38,7 @@ pub async fn list_members(
     request: ListMembersRequest,
 ) -> Result<ListMembersResponse, Error> {
     let page = Page::parse(request.page_size, &request.page_token, &["members"])?;
-    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let after = page.after()?;
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
     let wanted = member::Wanted {

@@ -7,7 +7,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::SubjectName;
-use crate::page::{Page, TimePlace};
+use crate::page::Page;
 
 /// Lists who has which role, oldest first.
 ///
@@ -29,7 +29,7 @@ pub async fn list_role_bindings(
         &include_groups.to_string(),
     ];
     let page = Page::parse(request.page_size, &request.page_token, &question)?;
-    let after = page.after.as_deref().map(TimePlace::parse).transpose()?;
+    let after = page.after()?;
     let wanted = Wanted {
         subject: subject.as_ref(),
         include_groups,

@@ -62,7 +62,7 @@ pub async fn list_roles(
          where organization_id = $1 and key > $2
          order by key limit $3",
         authorized.organization(),
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
     )
     .fetch_all(&app.pools.read)
@@ -71,7 +71,7 @@ pub async fn list_roles(
     let mut made = shown.collect::<Result<Vec<_>, Error>>()?;
     let next_page_token = page.cut(&mut made, |role| role.key.clone());
     let mut roles = Vec::new();
-    if page.after.is_none() {
+    if page.is_first() {
         roles.extend(BuiltIn::ALL.iter().copied().map(show_built_in));
     }
     roles.extend(made);

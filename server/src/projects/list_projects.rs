@@ -46,7 +46,7 @@ pub async fn list_projects(
          where organization_id = $1 and key > $2 and ($4::text[] is null or key = any($4))
          order by key limit $3",
         authorized.organization(),
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
         shown.as_deref(),
     )

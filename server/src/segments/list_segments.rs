@@ -59,7 +59,7 @@ pub async fn list_segments(
     let mut keys = sqlx::query_scalar!(
         "select key from segments where project_id = $1 and key > $2 order by key limit $3",
         project,
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
     )
     .fetch_all(&mut *connection)
@@ -120,7 +120,7 @@ pub async fn list_segment_keys(
         environment,
         stored.id,
         list == SegmentList::Excluded,
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
     )
     .fetch_all(&mut *connection)

@@ -48,7 +48,7 @@ pub async fn list_service_accounts(
          from service_accounts where organization_id = $1 and key > $2
          order by key limit $3",
         authorized.organization(),
-        page.after.as_deref().unwrap_or_default(),
+        page.after_key(),
         page.rows(),
     )
     .fetch_all(&app.pools.read)
