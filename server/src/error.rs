@@ -99,7 +99,7 @@ pub enum Error {
         /// Its name, of those that the contract lists.
         limit: &'static str,
         /// What it allows.
-        maximum: usize,
+        maximum: String,
         /// The resource that would exceed it.
         subject: String,
         /// What is wrong, and what to do.
@@ -157,13 +157,13 @@ impl Error {
     /// `subject` would exceed a limit.
     pub fn limit(
         limit: &'static str,
-        maximum: usize,
+        maximum: impl ToString,
         subject: impl ToString,
         description: impl Into<String>,
     ) -> Self {
         Self::Limit {
             limit,
-            maximum,
+            maximum: maximum.to_string(),
             subject: subject.to_string(),
             description: description.into(),
         }

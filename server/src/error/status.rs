@@ -113,7 +113,7 @@ impl From<Error> for Status {
             } => Answer::new(C::FailedPrecondition, R::LimitExceeded, description)
                 .in_the_way(subject)
                 .with("limit", limit)
-                .with("maximum", maximum.to_string()),
+                .with("maximum", maximum),
             Error::Exhausted {
                 description,
                 retry_after,

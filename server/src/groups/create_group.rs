@@ -11,7 +11,7 @@ use crate::names;
 use crate::stored::Stored;
 
 /// The most groups of an organization.
-const GROUPS_MAX: u16 = 1_000;
+const GROUPS_MAX: i64 = 1_000;
 
 #[tonic::async_trait]
 impl Mutation for CreateGroupRequest {
@@ -51,9 +51,9 @@ async fn insert(change: &mut Change, stored: &Stored<Group>) -> Result<(), Error
     )
     .fetch_one(change.connection())
     .await?;
-    if groups >= i64::from(GROUPS_MAX) {
+    if groups >= GROUPS_MAX {
         let description = format!("the organization has {GROUPS_MAX} groups; delete some first");
-        return Err(Error::limit("groups", GROUPS_MAX.into(), name, description));
+        return Err(Error::limit("groups", GROUPS_MAX, name, description));
     }
     let inserted = sqlx::query!(
         "insert into groups (id, organization_id, key, version, body, created_at, updated_at,

@@ -21,9 +21,9 @@ use crate::stored::Stored;
 /// The most members that a request names.
 const NAMED_MAX: usize = 1_000;
 /// The most members of a group.
-const MEMBERS_MAX: u16 = 10_000;
+const MEMBERS_MAX: i64 = 10_000;
 /// The most groups that a member is in: what they may do is worked out of all of them, often.
-const GROUPS_OF_MEMBER_MAX: u16 = 100;
+const GROUPS_OF_MEMBER_MAX: i64 = 100;
 
 /// What a request is about: a group that may do no more than the caller, and members.
 struct Named {
@@ -157,18 +157,22 @@ async fn keep_limits(change: &mut Change, named: &Named, added: &[Uuid]) -> Resu
                    group by m.member_id having count(*) > $3 limit 1) as "overfull?""#,
         named.group.id,
         added,
-        i64::from(GROUPS_OF_MEMBER_MAX),
+        GROUPS_OF_MEMBER_MAX,
     )
     .fetch_one(change.connection())
     .await?;
-    if found.members > i64::from(MEMBERS_MAX) {
+    if found.members > MEMBERS_MAX {
         let description = format!("a group has at most {MEMBERS_MAX} members");
-        let maximum = MEMBERS_MAX.into();
-        return Err(Error::limit("members", maximum, &named.name, description));
+        return Err(Error::limit(
+            "members",
+            MEMBERS_MAX,
+            &named.name,
+            description,
+        ));
     }
     if let Some(uid) = found.overfull {
         let description = format!("a member is in at most {GROUPS_OF_MEMBER_MAX} groups");
-        let (maximum, name) = (GROUPS_OF_MEMBER_MAX.into(), MemberName { uid });
+        let (maximum, name) = (GROUPS_OF_MEMBER_MAX, MemberName { uid });
         return Err(Error::limit("member_groups", maximum, name, description));
     }
     Ok(())

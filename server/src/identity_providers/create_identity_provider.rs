@@ -3,7 +3,6 @@
 use burgee_proto::admin::v1::{
     CreateIdentityProviderRequest, CreateIdentityProviderResponse, IdentityProvider,
 };
-use burgee_proto::types::v1::ErrorReason;
 use prost::Message as _;
 
 use super::secret::NewSecret;
@@ -76,21 +75,17 @@ async fn insert(change: &mut Change, stored: &Stored<IdentityProvider>) -> Resul
     )
     .execute(change.connection())
     .await;
-    let inserted = inserted.map_err(|error| {
-        let database = error.as_database_error();
-        match database.and_then(|error| error.constraint()) {
-            Some("identity_providers_key") => Error::Exists {
-                resource: name_of(&stored.message).to_string(),
-            },
-            _ => error.into(),
-        }
-    })?;
-    match inserted.rows_affected() {
-        0 => Err(Error::precondition(
-            ErrorReason::LimitExceeded,
-            "identityProviders",
-            format!("an organization has at most {PROVIDERS_MAX} identity providers"),
-        )),
-        _ => Ok(()),
+    let name = name_of(&stored.message);
+    let inserted = inserted.map_err(Error::taken("identity_providers_key", &name))?;
+    if inserted.rows_affected() == 0 {
+        let description =
+            format!("the organization has {PROVIDERS_MAX} identity providers; delete one first");
+        return Err(Error::limit(
+            "identity_providers",
+            PROVIDERS_MAX,
+            name,
+            description,
+        ));
     }
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use burgee_hub::credential::{self, Kind, Secret};
 use burgee_proto::admin::v1::{InviteMemberRequest, InviteMemberResponse};
-use burgee_proto::types::v1::ErrorReason;
 use time::Duration;
 use uuid::Uuid;
 
@@ -96,11 +95,10 @@ async fn insert(
     .execute(change.connection())
     .await?;
     if inserted.rows_affected() == 0 {
-        return Err(Error::precondition(
-            ErrorReason::LimitExceeded,
-            "invitations",
-            format!("{INVITATIONS_MAX} invitations wait to be accepted; revoke some first"),
-        ));
+        let description =
+            format!("{INVITATIONS_MAX} invitations wait to be accepted; revoke some first");
+        let subject = "invitations";
+        return Err(Error::limit(subject, INVITATIONS_MAX, subject, description));
     }
     Ok(id)
 }

@@ -16,7 +16,7 @@ use crate::names::{SubjectName, TokenName};
 use crate::{credentials, random};
 
 /// The most live tokens of an account or a member.
-const TOKENS_MAX: u8 = 100;
+const TOKENS_MAX: i64 = 100;
 
 /// What a token shall be.
 #[derive(Debug, Clone)]
@@ -97,9 +97,9 @@ async fn keep_limit(change: &mut Change, owner: Subject, name: &SubjectName) -> 
     )
     .fetch_one(change.connection())
     .await?;
-    if live >= i64::from(TOKENS_MAX) {
+    if live >= TOKENS_MAX {
         let description = format!("there are {TOKENS_MAX} live tokens; revoke some first");
-        return Err(Error::limit("tokens", TOKENS_MAX.into(), name, description));
+        return Err(Error::limit("tokens", TOKENS_MAX, name, description));
     }
     Ok(())
 }
