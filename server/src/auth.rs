@@ -1,7 +1,7 @@
 //! Who is calling: the layer in front of every gRPC service.
 //!
-//! For methods that take a permission it finds whose token or session the
-//! caller has, and puts a [`Caller`] into the request's extensions, from which alone
+//! For methods that take a credential of the control plane it finds whose the
+//! caller's is, and puts a [`Caller`] into the request's extensions, from which alone
 //! [`crate::access::authorize`] makes a proof. Data-plane methods pass: the hub
 //! checks their keys. A method without a row in [`crate::access::METHODS`] does
 //! not reach a handler. What a known caller is refused goes to the audit log. Who calls
@@ -20,6 +20,7 @@ mod new_password;
 mod own_second_factor;
 mod own_sessions;
 mod password_again;
+mod principals;
 mod reset_password;
 mod second_factor;
 pub mod service;
@@ -29,9 +30,9 @@ mod signed_in;
 mod streams;
 mod switch_organization;
 mod test_keys;
-mod tokens;
 mod told;
 mod uses;
+mod who_am_i;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ use crate::audit::denials::Denials;
 use crate::error::Error;
 
 pub use browser::admit_cookies;
-pub use tokens::{Tokens, find};
+pub use principals::{Principals, find};
 pub use uses::Uses;
 
 /// For a session that was made with an identity provider, where a person must have signed in.
@@ -61,12 +62,12 @@ const BOUND: &str = "the session was made with an identity provider, and is good
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
 /// layer, which turns its statuses into what browsers read.
 pub async fn authenticate(
-    State((tokens, denials)): State<(Tokens, Denials)>,
+    State((principals, denials)): State<(Principals, Denials)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let site = ClientAddress::site_of(request.extensions());
-    match recognise(&tokens, request.uri().path(), request.headers(), site).await {
+    match recognise(&principals, request.uri().path(), request.headers(), site).await {
         Ok(Recognised::Known(credential, principal, method, rule)) => {
             let caller = Caller {
                 principal,
@@ -81,7 +82,7 @@ pub async fn authenticate(
                 denials.note(&caller, &permission);
             }
             let opener = streams::Opener {
-                tokens,
+                principals,
                 credential,
                 caller,
             };
@@ -125,7 +126,7 @@ enum Recognised {
 }
 
 async fn recognise(
-    tokens: &Tokens,
+    principals: &Principals,
     path: &str,
     headers: &HeaderMap,
     site: Option<IpAddr>,
@@ -136,7 +137,7 @@ async fn recognise(
     match rule {
         Rule::Public | Rule::DataPlane => Ok(Recognised::NotOurs),
         Rule::Unproven => {
-            tokens.stranger(site)?;
+            principals.stranger(site)?;
             Ok(Recognised::Unproven)
         }
         Rule::Known | Rule::Session | Rule::Person | Rule::Permission(..) => {
@@ -149,11 +150,11 @@ async fn recognise(
             let credential = match credential {
                 Ok(credential) => credential,
                 Err(error) => {
-                    tokens.stranger(site)?;
+                    principals.stranger(site)?;
                     return Err(error.into());
                 }
             };
-            let principal = tokens.principal(credential, site).await?;
+            let principal = principals.principal(credential, site).await?;
             check_session(rule, principal.session)?;
             Ok(Recognised::Known(credential, principal, method, rule))
         }

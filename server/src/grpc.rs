@@ -28,7 +28,7 @@ use tonic_web::GrpcWebLayer;
 
 use crate::app::App;
 use crate::audit::denials::Denials;
-use crate::auth::{self, Tokens};
+use crate::auth::{self, Principals};
 use crate::failure::Failure;
 use crate::oidc::Oidc;
 use crate::{
@@ -68,7 +68,7 @@ pub const SERVICES: &[&str] = &[
 pub fn router(
     (app, oidc): (&App, &Oidc),
     hub: &Hub,
-    tokens: Tokens,
+    tokens: Principals,
     denials: Denials,
     health: HealthServer<impl Health>,
     origins: &AllowedOrigins,

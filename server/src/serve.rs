@@ -17,7 +17,7 @@ use tonic_health::server::HealthReporter;
 use crate::app::App;
 use crate::audit::denials::Denials;
 use crate::audit::sealer;
-use crate::auth::Tokens;
+use crate::auth::Principals;
 use crate::change_feed::ChangeFeed;
 use crate::config::{Edge, Listen, Shutdown};
 use crate::failure::Failure;
@@ -100,7 +100,7 @@ impl Server {
         let address = self.url();
         reseal::warn_of_missing_keys(&self.app).await;
         let config = self.edge.callers.hub();
-        let tokens = Tokens::new(&self.app, config.limits.clone());
+        let tokens = Principals::new(&self.app, config.limits.clone());
         let hub = Hub::new(config);
         let feed = ChangeFeed::new(self.app.clone(), hub.clone());
         hub.attach(Arc::new(feed.clone()));

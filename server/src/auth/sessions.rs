@@ -8,7 +8,7 @@ use crate::members::grants_of;
 use crate::names::MemberName;
 
 /// Whose session has this hash, if it has not ended.
-pub(super) async fn look_up(
+pub(super) async fn find(
     connection: &mut PgConnection,
     hash: &[u8; 32],
 ) -> Result<Option<Principal>, Error> {

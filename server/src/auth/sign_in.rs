@@ -91,20 +91,14 @@ fn response(signed: Signed) -> SignInResponse {
 fn checked(request: &SignInRequest) -> Result<(String, Option<Code>), Error> {
     let mut violations = Violations::default();
     password_again::check(&mut violations, &request.password);
-    let email = email::parse("email", &request.email);
-    violations.extend(
-        email
-            .as_ref()
-            .map(drop)
-            .map_err(|_| Error::invalid("email", "give an e-mail address")),
-    )?;
+    let email = violations.take(email::parse("email", &request.email))?;
     if !request.organization.is_empty() {
         violations.extend(check_slug("organization", &request.organization))?;
     }
     let code = Code::given("second_factor_code", &request.second_factor_code);
     let code = violations.take(code)?;
     violations.finish()?;
-    Ok((email?, code.flatten()))
+    Ok((email.unwrap_or_default(), code.flatten()))
 }
 
 /// Finds a person, with what they are in the organization of that key, or in the one that they

@@ -13,17 +13,17 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 use tonic::{Code, Status};
 
-use super::Tokens;
+use super::Principals;
 use crate::access::{Caller, Credential};
 
-/// How often it is asked whether the caller still may. With the age of what [`Tokens`] remember
-/// and the time of a look-up, a stream ends within 5 s of its credential.
+/// How often it is asked whether the caller still may. With the age of what [`Principals`]
+/// remember and the time of a look-up, a stream ends within 5 s of its credential.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whoever opened a stream, and the credential that they did it with.
 #[derive(Clone)]
 pub(super) struct Opener {
-    pub(super) tokens: Tokens,
+    pub(super) principals: Principals,
     pub(super) credential: Credential,
     pub(super) caller: Caller,
 }
@@ -31,7 +31,7 @@ pub(super) struct Opener {
 impl Opener {
     /// Whether they may still do what they did. While that cannot be said, they may.
     async fn still_may(self) -> Result<(), Status> {
-        let principal = match self.tokens.look_up(self.credential).await {
+        let principal = match self.principals.look_up(self.credential).await {
             Ok(principal) => principal,
             Err(error) => {
                 let status = Status::from(error);

@@ -8,7 +8,7 @@ use burgee_proto::types::v1::AccessKeyKind;
 use burgee_server::access::{Caller, vouch};
 use burgee_server::app::App;
 use burgee_server::audit::denials::Denials;
-use burgee_server::auth::{self, Tokens};
+use burgee_server::auth::{self, Principals};
 use burgee_server::{change, deployment};
 use http::{Request, StatusCode};
 use tower::ServiceExt as _;
@@ -30,7 +30,7 @@ async fn call(app: &App, method: &str, token: &str) -> String {
         tonic::Status::ok("").into_http::<axum::body::Body>()
     };
     let router = Router::new().fallback(handler).layer(from_fn_with_state(
-        (Tokens::new(app, Limits::default()), Denials::default()),
+        (Principals::new(app, Limits::default()), Denials::default()),
         auth::authenticate,
     ));
     let request = Request::post(method).header("authorization", format!("Bearer {token}"));

@@ -1,5 +1,5 @@
-//! Credentials of the control plane: tokens of service accounts and people, sessions, and test
-//! keys.
+//! Whose a credential of the control plane is: a token of a service account or a person, a
+//! session, or a test key.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use crate::tokens::{Scopes, owner_of};
 /// How long a look-up may take.
 const LOOK_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Finds principals by their tokens and sessions. Cheap to clone.
+/// Finds principals by their credentials. Cheap to clone.
 #[derive(Clone)]
-pub struct Tokens {
+pub struct Principals {
     pool: PgPool,
     dev: bool,
     cache: Arc<Cache<Option<Arc<Principal>>>>,
@@ -34,7 +34,7 @@ pub struct Tokens {
     limits: Limits,
 }
 
-impl Tokens {
+impl Principals {
     /// Over the pool for authentication.
     #[must_use]
     pub fn new(app: &App, limits: Limits) -> Self {
@@ -50,7 +50,7 @@ impl Tokens {
     /// Whose credential this is, which is used by that, from an address.
     ///
     /// # Errors
-    /// As [`Tokens::look_up`]; [`Error::TooOften`].
+    /// As [`Principals::look_up`]; [`Error::TooOften`].
     pub(super) async fn principal(
         &self,
         credential: Credential,
@@ -126,7 +126,7 @@ pub async fn find(
     (kind, hash): Credential,
 ) -> Result<Option<Principal>, Error> {
     match kind {
-        Kind::Session => sessions::look_up(connection, &hash).await,
+        Kind::Session => sessions::find(connection, &hash).await,
         Kind::Test => test_keys::find(connection, dev, &hash).await,
         _ => find_token(connection, dev, &hash).await,
     }
