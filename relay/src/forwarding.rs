@@ -128,7 +128,13 @@ async fn ask(lease: &Lease, request: http::Request<tonic::body::Body>) -> Result
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let body: Collected<_> = body.map_err(|_| Lost::AfterAsking)?;
     head.headers = headers_down(&head.headers);
-    Ok(Response::from_parts(head, Body::new(body)))
+    let body = match body.trailers() {
+        Some(_) => Body::new(body),
+        // Nothing may follow the headers of a refusal, not even an empty frame: many clients
+        // look for its status in the trailers then.
+        None => Body::from(body.to_bytes()),
+    };
+    Ok(Response::from_parts(head, body))
 }
 
 /// Whether an error tells that no connection was made, so that nothing was sent.

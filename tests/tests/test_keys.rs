@@ -13,11 +13,12 @@ use burgee_proto::evaluation::v1::EvaluateRequest;
 use burgee_proto::types::v1::{AccessKeyKind, SplitPart};
 use burgee_tests::builders::{boolean_flag, context};
 use burgee_tests::callers::Caller;
+use burgee_tests::dev_server::shell;
 use burgee_tests::errors::{reason, refused};
 use burgee_tests::project::{TestEnvironment, TestProject, api_key};
 use burgee_tests::relay::TestRelay;
 use burgee_tests::server::TestServer;
-use burgee_tests::wait::{SOON, until};
+use burgee_tests::wait::{SOON, until, within};
 use burgee_tests::watcher::RulesetWatcher;
 use prost::Message as _;
 use prost_types::FieldMask;
@@ -337,6 +338,27 @@ async fn a_relay_passes_refusals_down_as_the_server_gave_them() {
         assert!(!said.2.is_empty(), "it has details");
         assert_eq!(ask(&relay).await, said);
     }
+}
+
+#[tokio::test]
+async fn what_a_relay_passes_down_is_understood_by_another_make_of_grpc() {
+    let tested = Tested::start().await;
+    let relay = tested.relay().await;
+    let ask = async |name: &str| {
+        let call = format!(
+            r#"grpcurl -plaintext -H "authorization: Bearer $KEY" -d '{{"name": "{name}"}}' \
+               "$RELAY" burgee.admin.v1.FlagService/SetFlagEnabled 2>&1"#
+        );
+        let authority = relay.address().trim_start_matches("http://");
+        let environment = [("KEY", &tested.secret[..]), ("RELAY", authority)];
+        let output = within("grpcurl", SOON, shell(&call, &environment)).await;
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let answered = ask(&tested.production.flag_name("banner")).await;
+    assert!(answered.contains("flagConfig"), "{answered}");
+    let refused = ask(&tested.production.flag_name("absent")).await;
+    assert!(refused.contains("Code: NotFound"), "{refused}");
+    assert!(refused.contains("RESOURCE_NOT_FOUND"), "{refused}");
 }
 
 #[tokio::test]

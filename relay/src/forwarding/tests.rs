@@ -203,6 +203,14 @@ async fn bytes_metadata_and_trailers_pass_unchanged() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_headers_alone_stays_one() {
+    let address = upstream(async |_: Request| Status::not_found("no such flag").into_http()).await;
+    let answer = pass(&address).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "5");
+    assert!(http_body::Body::is_end_stream(answer.body()));
+}
+
+#[tokio::test]
 async fn where_nobody_was_asked_nothing_was_changed() {
     let status = pass("http://127.0.0.1:1,http://127.0.0.1:1")
         .await
