@@ -6,8 +6,10 @@
 
 pub mod credentials;
 mod demo_flags;
+mod kept;
 pub mod printout;
 pub mod seed;
+mod variables;
 
 use burgee_runtime::Listening;
 
@@ -80,7 +82,9 @@ async fn serve(
     let server = Server::on(listening, app, audit_keys, Edge::dev(), &options.shutdown);
     let oidc = OidcOptions::default().oidc(outbound, &server.url())?;
     let owner_link = owner_link.map(|link| link.url(&server.url()));
-    let lines = printout::lines(server.local_addr(), &credentials, owner_link.as_deref());
+    let address = server.local_addr();
+    let variables = variables::write(&options.data_dir, address, &postgres.url(), &credentials)?;
+    let lines = printout::lines(address, &credentials, owner_link.as_deref(), &variables);
     print!("{lines}");
     let mut lost = None;
     let stop = async {

@@ -163,6 +163,28 @@ async fn the_scripts_under_grpcurl_work() {
 }
 
 #[tokio::test]
+async fn a_shell_that_reads_what_a_start_left_for_it_has_all_that_the_scripts_and_programs_need() {
+    let desk = Desk::start().await;
+    let read = format!(". {}/env", desk.folder.path().display());
+    assert!(
+        desk.dev.printed().contains("/env'\n"),
+        "{}",
+        desk.dev.printed()
+    );
+    for command in [
+        format!("{}/toggle_flag.sh", scripts().display()),
+        "burgee-server create-owner --email ada@example.com".to_owned(),
+    ] {
+        let both = format!("{read} && {command}");
+        let output = within(&command, SCRIPT_DEADLINE, shell(&both, &[])).await;
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {error}");
+    }
+    let mode = std::fs::metadata(desk.folder.path().join("env"));
+    assert_eq!(mode.unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn a_second_start_keeps_the_data_and_prints_the_same_lines() {
     let mut desk = Desk::start().await;
     let (project, keys) = desk.demo().await;

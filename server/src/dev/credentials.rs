@@ -3,9 +3,8 @@
 //! also kept in plain text, and every start prints the same ones.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use burgee_hub::credential;
@@ -14,6 +13,7 @@ use burgee_proto::types::v1::AccessKeyKind;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::kept::keep;
 use super::seed;
 use crate::app::App;
 use crate::deployment;
@@ -22,10 +22,6 @@ use crate::failure::Failure;
 
 /// The file, in the data directory.
 const FILE: &str = "dev-keys.json";
-/// Where it is written before it takes its name.
-const FILE_NEW: &str = "dev-keys.json.new";
-/// Nobody else may read it.
-const FILE_MODE: u32 = 0o600;
 
 /// Everything that opens a development server.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -69,22 +65,11 @@ impl Credentials {
     /// # Errors
     /// [`Failure::Io`].
     pub fn write(&self, data_dir: &Path) -> Result<(), Failure> {
-        let (path, new) = (data_dir.join(FILE), data_dir.join(FILE_NEW));
-        let written = || {
-            let mut text = serde_json::to_string_pretty(self)?;
-            text.push('\n');
-            let mut options = OpenOptions::new();
-            options
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(FILE_MODE);
-            let mut file = options.open(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        };
-        written().map_err(Failure::io(format!("write {}", path.display())))
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(io::Error::from)
+            .map_err(Failure::io(format!("write {FILE}")))?;
+        text.push('\n');
+        keep(data_dir, FILE, &text).map(drop)
     }
 
     /// Makes what is missing or no longer opens anything.
@@ -172,6 +157,7 @@ async fn is_live(app: &App, secret: &str) -> Result<bool, Error> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use super::super::kept::MODE;
     use super::*;
 
     #[test]
@@ -189,7 +175,7 @@ mod tests {
             .unwrap()
             .permissions()
             .mode();
-        assert_eq!(mode & 0o777, FILE_MODE);
+        assert_eq!(mode & 0o777, MODE);
         fs::write(folder.path().join(FILE), "{").unwrap();
         assert!(Credentials::read(folder.path()).unwrap().is_none());
     }

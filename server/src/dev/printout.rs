@@ -7,22 +7,30 @@ use std::path::Path;
 
 use super::credentials::Credentials;
 use super::seed::{FIRST_ENVIRONMENT, PROJECT_NAME};
-
-/// Where `make setup` puts grpcurl.
-const OWN_GRPCURL: &str = ".tools/bin/grpcurl";
+use super::variables::{OWN_TOOLS, quoted};
 
 /// Everything before the line that says that it listens.
 #[must_use]
-pub fn lines(address: SocketAddr, credentials: &Credentials, owner_link: Option<&str>) -> String {
+pub fn lines(
+    address: SocketAddr,
+    credentials: &Credentials,
+    owner_link: Option<&str>,
+    variables: &Path,
+) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_keys(&mut text, credentials);
     if let Some(link) = owner_link {
         let _ = writeln!(
             text,
-            "Nobody can sign in yet; who opens this within 24 hours is the first owner:\n\n  {link}\n"
+            "Nobody can sign in yet; who follows this within 24 hours is the first owner:\n\n  {link}\n"
         );
     }
+    let variables = quoted(&variables.display().to_string());
+    let _ = writeln!(
+        text,
+        "# For the lines of README.md and the scripts of tests/grpcurl, in another terminal\n. {variables}\n"
+    );
     let _ = write_commands(&mut text, &grpcurl(), address, credentials);
     text
 }
@@ -92,7 +100,7 @@ fn write_commands(
 /// How to call grpcurl from any shell: by name where it is on everybody's PATH,
 /// else by the whole path of our own (which `make` alone has on its PATH).
 fn grpcurl() -> String {
-    let own = Path::new(OWN_GRPCURL).canonicalize().ok();
+    let own = Path::new(OWN_TOOLS).join("grpcurl").canonicalize().ok();
     let path = env::var_os("PATH").unwrap_or_default();
     let mut found = env::split_paths(&path).map(|folder| folder.join("grpcurl"));
     let elsewhere = found.any(|file| file.is_file() && file.canonicalize().ok() != own);
@@ -122,6 +130,7 @@ mod tests {
             "127.0.0.1:4321".parse().unwrap(),
             &credentials,
             Some("LINK"),
+            Path::new("/data/env"),
         );
         assert_eq!(text.matches("Bearer ADMIN' ").count(), 2, "{text}");
         assert_eq!(text.matches("Bearer SERVER' ").count(), 2, "{text}");
@@ -131,6 +140,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\n  LINK\n"), "{text}");
+        assert!(text.contains("\n. '/data/env'\n"), "{text}");
         assert!(text.contains("RELAY") && text.contains("CLIENT"), "{text}");
     }
 }
