@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use uuid::Uuid;
 
 use crate::audit::keys::KeyOptions;
 use crate::audit::verify::Anchor;
+use crate::names::MemberName;
 use crate::oidc::options::OidcOptions;
 use crate::outbound::options::OutboundOptions;
 use crate::sealing::options::SecretKeyOptions;
@@ -41,7 +43,7 @@ pub enum Command {
     CreateAdminToken(CreateAdminToken),
     /// Print a link that makes somebody an owner, once, within 24 hours
     CreateOwner(CreateOwner),
-    /// Take away the second factor of a person who lost it, and end their sessions
+    /// Take away the second factor of a person who lost it, and end their sessions and tokens
     ResetSecondFactor(ResetSecondFactor),
     /// Begin a new epoch, after the database was restored from a backup
     NewEpoch(Database),
@@ -139,9 +141,9 @@ pub struct EraseAudit {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Subject {
-    /// The uid of a member
+    /// The uid of a member, as ListMembers tells it
     #[arg(long, env = "BURGEE_PERSON", value_name = "UID")]
-    pub person: Option<String>,
+    pub person: Option<Uuid>,
     /// An actor as entries name it, such as `serviceAccounts/ci`
     #[arg(long, env = "BURGEE_ACTOR", value_name = "NAME")]
     pub actor: Option<String>,
@@ -151,7 +153,7 @@ impl Subject {
     /// What entries call them.
     #[must_use]
     pub fn name(&self) -> String {
-        let member = self.person.as_ref().map(|uid| format!("members/{uid}"));
+        let member = self.person.map(|uid| MemberName { uid }.to_string());
         member.or_else(|| self.actor.clone()).unwrap_or_default()
     }
 }
@@ -254,6 +256,7 @@ pub struct CreateAdminToken {
 
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
 pub struct Database {
     /// The database, as postgres://user:password@host:port/database
     #[arg(
@@ -271,6 +274,7 @@ pub struct Database {
 /// The most connections of each pool. Together they must fit into what the
 /// database grants this replica.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
 pub struct PoolSizes {
     /// Connections for changes
     #[arg(long, env = "BURGEE_WRITE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
@@ -310,6 +314,7 @@ impl Database {
 
 /// The port.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The port")]
 pub struct Listen {
     /// The address and port to listen on; port 0 takes a free one
     #[arg(long, env = "BURGEE_LISTEN", default_value = "127.0.0.1:4000")]

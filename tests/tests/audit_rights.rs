@@ -258,16 +258,19 @@ async fn nothing_is_left_of_a_person_who_was_deleted_and_erased() {
         database.number(entries).await + database.number(change_sets).await
     };
     assert!(left().await > 3, "there is nothing to forget");
-    let url = database.url();
-    let arguments = [
-        "audit",
-        "erase",
-        "--database-url",
-        url,
-        "--person",
-        &member.uid,
-    ];
-    let done = run(&built("burgee-server"), &arguments);
+    let erase = |uid: &str| {
+        let url = database.url();
+        let arguments = ["audit", "erase", "--database-url", url, "--person", uid];
+        run(&built("burgee-server"), &arguments)
+    };
+    let stranger = uuid::Uuid::now_v7().to_string();
+    let nobody = erase(&stranger);
+    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert!(
+        !nobody.status.success() && said.contains(&stranger),
+        "{said}"
+    );
+    let done = erase(&member.uid);
     assert!(done.status.success(), "{done:?}");
     assert_eq!(left().await, 0);
     database.is_sealed().await;

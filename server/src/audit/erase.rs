@@ -66,7 +66,8 @@ impl fmt::Display for Erased {
 /// has.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the organization; those of the database. What was blanked stays so.
+/// [`Error::NotFound`] for the organization, and for whoever its log has never heard of; those
+/// of the database. What was blanked stays so.
 pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<Erased, Error> {
     let organization = sqlx::query_scalar!(
         "select id from organizations where key = $1",
@@ -75,6 +76,11 @@ pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<E
     .fetch_optional(&mut *connection)
     .await?
     .ok_or_else(|| Error::not_found(format!("organizations/{}", erasure.organization)))?;
+    // A slip of the pen must not look like a person forgotten.
+    if !is_told_of(connection, organization, &erasure.subject).await? {
+        let what = format!("an entry by or about {}", erasure.subject);
+        return Err(Error::not_found(what));
+    }
     let mut erased = Erased {
         change_sets: erase_reasons(connection, organization, &erasure.subject).await?,
         ..Erased::default()
@@ -112,6 +118,24 @@ pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<E
             .await?;
         }
     }
+}
+
+/// Whether the log has an entry by the subject, or about it.
+async fn is_told_of(
+    connection: &mut PgConnection,
+    organization: Uuid,
+    subject: &str,
+) -> Result<bool, Error> {
+    let told = sqlx::query_scalar!(
+        r#"select exists (
+               select from audit_entries where organization_id = $1 and actor = $2
+           ) or exists (
+               select from audit_entries where organization_id = $1 and resource = $2
+           ) as "told!""#,
+        organization,
+        subject,
+    );
+    Ok(told.fetch_one(connection).await?)
 }
 
 /// The e-mail addresses of a member, as the log or the member's row has them.
