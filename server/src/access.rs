@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::names::{SubjectName, TokenName};
 
 pub use grants::{Grants, Place};
-pub use methods::{Level, METHODS, Rule, rule};
+pub use methods::{Level, METHODS, Rule, reach, rule};
 pub use origin::Origin;
 pub use permission::{Permission, Permissions};
 pub use role::BuiltIn;

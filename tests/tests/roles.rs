@@ -431,10 +431,10 @@ async fn access_is_explained_and_everybody_knows_who_they_are() {
     let (_, production, staging) = world(&server).await;
     let owner = server.admin();
     let developer = owner.somebody("ci", "developer", &staging.name).await;
-    let explain = async |resource: &str| {
+    let explain_for = async |permission: &str, resource: &str| {
         let request = ExplainAccessRequest {
             subject: "serviceAccounts/ci".to_owned(),
-            permission: "flagConfig.setEnabled".to_owned(),
+            permission: permission.to_owned(),
             resource: resource.to_owned(),
         };
         owner
@@ -444,6 +444,7 @@ async fn access_is_explained_and_everybody_knows_who_they_are() {
             .unwrap()
             .into_inner()
     };
+    let explain = async |resource: &str| explain_for("flagConfig.setEnabled", resource).await;
     let answer = explain(&staging.flag_name("banner")).await;
     assert!(answer.allowed);
     let [binding] = answer.role_bindings.try_into().unwrap();
@@ -457,6 +458,18 @@ async fn access_is_explained_and_everybody_knows_who_they_are() {
         answer.explanation,
         "none of the 1 roles of serviceAccounts/ci allows it there"
     );
+    // In its role, and good for nothing where it is held: these are of a project, and of the
+    // organization.
+    for (permission, resource) in [
+        ("flag.update", &*staging.flag_name("banner")),
+        ("flag.update", "projects/shop/flags/banner"),
+        ("member.read", &*staging.name),
+    ] {
+        let answer = explain_for(permission, resource).await;
+        assert!(!answer.allowed, "{permission}: {}", answer.explanation);
+        assert!(answer.role_bindings.is_empty());
+    }
+    assert!(explain_for("flag.read", "projects/shop").await.allowed);
 
     let me = developer
         .auth()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::methods::Level;
 use super::permission::{Permission, Permissions};
 
 /// Where something is done.
@@ -13,6 +14,18 @@ pub enum Place<'a> {
     Project(&'a str),
     /// In an environment, given by the keys of its project and itself.
     Environment(&'a str, &'a str),
+}
+
+impl Place<'_> {
+    /// Where something is held that counts at this level, or further out, and is asked here.
+    #[must_use]
+    pub fn outwards(self, level: Level) -> Self {
+        match (level, self) {
+            (Level::Organization, _) => Place::Organization,
+            (Level::Project, Place::Environment(project, _)) => Place::Project(project),
+            (_, place) => place,
+        }
+    }
 }
 
 /// The permissions that roles give, by where they are bound. What holds in an organization

@@ -40,8 +40,8 @@ impl Rule {
     }
 }
 
-/// Where a permission must be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a permission must be held, from the outermost inwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// In the organization.
     Organization,
@@ -228,6 +228,17 @@ methods! {
     }
 }
 
+/// The innermost level at which any method takes a permission: held further in, it allows
+/// nothing.
+#[must_use]
+pub fn reach(permission: P) -> Level {
+    let levels = METHODS.iter().filter_map(|(_, rule)| match rule.needs() {
+        Some((needed, level)) if needed == permission => Some(level),
+        _ => None,
+    });
+    levels.max().unwrap_or(Level::Organization)
+}
+
 /// Who may call a method, given as `/package.Service/Method`.
 #[must_use]
 pub fn rule(method: &str) -> Option<(&'static str, Rule)> {
@@ -243,6 +254,14 @@ mod tests {
     use super::super::{Grants, Place};
     use super::*;
     use crate::descriptors::Descriptors;
+
+    #[test]
+    fn a_permission_reaches_as_far_in_as_any_method_takes_it() {
+        assert_eq!(reach(P::MemberManage), Level::Organization);
+        assert_eq!(reach(P::FlagUpdate), Level::Project);
+        assert_eq!(reach(P::FlagRead), Level::Environment);
+        assert_eq!(reach(P::RoleBind), Level::Each);
+    }
 
     #[test]
     fn a_test_key_may_call_what_it_is_granted_in_its_environment() {

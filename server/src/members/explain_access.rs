@@ -5,10 +5,13 @@ use burgee_proto::admin::v1::{ExplainAccessRequest, ExplainAccessResponse};
 use super::role::PERMISSION_UNKNOWN;
 use super::subject::find_subject;
 use super::{Binding, grants, held};
-use crate::access::{Authorized, Grants, Permission, Place};
+use crate::access::{Authorized, Grants, Permission, Place, reach};
 use crate::app::App;
 use crate::error::Error;
 use crate::names::{EnvironmentName, ProjectName, SubjectName};
+
+/// Where it must be held, if not where it was asked for.
+const OUTER: &str = "above, where alone it counts";
 
 /// Tells whether somebody may do something somewhere, and by which roles.
 ///
@@ -28,6 +31,8 @@ pub async fn explain_access(
         (Some(project), None) => Place::Project(project),
         (None, _) => Place::Organization,
     };
+    let asked = place;
+    let place = asked.outwards(reach(permission));
     let organization = authorized.organization();
     let mut connection = app.pools.read.acquire().await?;
     let found = find_subject(&mut connection, organization, &subject).await?;
@@ -42,10 +47,11 @@ pub async fn explain_access(
         _ if !found.active => format!("{subject} is kept out, so it may do nothing"),
         Some(first) if first.subject == subject => format!("{} allows it", first.held_as()),
         Some(first) => format!("{} by {} allows it", first.held_as(), first.subject),
-        None => format!(
-            "none of the {} roles of {subject} allows it there",
-            held.len()
-        ),
+        None => {
+            let roles = held.len();
+            let place = if place == asked { "there" } else { OUTER };
+            format!("none of the {roles} roles of {subject} allows it {place}")
+        }
     };
     Ok(ExplainAccessResponse {
         allowed,
