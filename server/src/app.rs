@@ -13,12 +13,14 @@ use crate::change::queue::Queues;
 use crate::config::Database;
 use crate::descriptors::Descriptors;
 use crate::error::Error;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::outbound::Outbound;
 use crate::outbound::options::OutboundOptions;
 use crate::passwords::Passwords;
 use crate::sealing::Sealing;
 
+/// What a database's URL begins with.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// How long a start waits for the database.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between two attempts to reach it.
@@ -188,8 +190,14 @@ impl Pools {
 /// # Errors
 /// [`Failure::DatabaseUrl`].
 pub fn options(database: &Database) -> Result<PgConnectOptions, Failure> {
-    let options =
-        PgConnectOptions::from_str(&database.database_url).map_err(Failure::DatabaseUrl)?;
+    let url = &database.database_url;
+    // Any other would be taken for one of these.
+    if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+        let description = format!("it begins with neither {} nor {}", SCHEMES[0], SCHEMES[1]);
+        return Err(Failure::DatabaseUrl(description));
+    }
+    let options = PgConnectOptions::from_str(url);
+    let options = options.map_err(|error| Failure::DatabaseUrl(error.to_string()))?;
     // Notices are for people at a prompt.
     let quiet = [("client_min_messages", "warning")];
     Ok(options.application_name("burgee-server").options(quiet))
@@ -210,7 +218,7 @@ pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure
             Err(_) => sqlx::Error::PoolTimedOut,
         };
         let late = Instant::now() + START_PAUSE > deadline;
-        let text = error.to_string();
+        let text = failure::said(&error);
         // Whether waiting may help is what callers of the API would be told.
         match Error::from(error) {
             Error::Unavailable { .. } if !late => {

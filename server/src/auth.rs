@@ -50,6 +50,7 @@ use tonic_types::StatusExt as _;
 use crate::access::{self, Caller, Credential, Origin, Principal, Rule, Session};
 use crate::audit::denials::Denials;
 use crate::error::Error;
+use crate::texts::Violations;
 
 pub use browser::admit_cookies;
 pub use principals::{Principals, find};
@@ -58,6 +59,13 @@ pub use uses::Uses;
 /// For a session that was made with an identity provider, where a person must have signed in.
 const BOUND: &str = "the session was made with an identity provider, and is good for its \
                      organization alone; sign in with your password";
+
+/// Refuses what is no secret of a link, such as the link itself.
+fn check_link(violations: &mut Violations, secret: &str) {
+    let good = credential::parse(secret) == Ok(Kind::Link);
+    let description = "give what follows the # of the link, all of it: burgee_lnk_…";
+    violations.require(good, "secret", description);
+}
 
 /// The layer, for axum's `from_fn_with_state`. Belongs inside the gRPC-web
 /// layer, which turns its statuses into what browsers read.

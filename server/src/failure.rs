@@ -17,9 +17,9 @@ use crate::{private_postgres, sealing};
 pub enum Failure {
     /// The address of the database cannot be understood.
     #[error("--database-url (BURGEE_DATABASE_URL) is no Postgres URL: {0}")]
-    DatabaseUrl(sqlx::Error),
+    DatabaseUrl(String),
     /// The database refuses or does not answer.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used: {}", said(.0))]
     Database(#[from] sqlx::Error),
     /// The database cannot be reached, or lets nobody in.
     #[error("the database cannot be reached: {0}")]
@@ -108,6 +108,16 @@ pub enum Failure {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What went wrong with the database, in its own words alone: which line of Postgres's sources
+/// they come from is nothing to an operator.
+#[must_use]
+pub fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    }
 }
 
 impl From<Error> for Failure {

@@ -16,9 +16,8 @@ use crate::random;
 
 /// How long a link can be used, in hours.
 const LIFETIME_HOURS: i32 = 24;
-/// Where the dashboard takes an invitation. The secret follows after a `#`, which browsers send
-/// to nobody.
-const PATH: &str = "/accept-invitation";
+/// Where a link leads. The secret follows after a `#`, which browsers send to nobody.
+pub const PATH: &str = "/accept-invitation";
 
 /// The secret of an invitation, on its way into a URL.
 #[derive(Debug)]

@@ -63,7 +63,7 @@ pub struct Sealing {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// There is no key.
-    #[error("this needs a key that secrets are sealed with: start the server with {0}", Purpose::Secrets.options())]
+    #[error("this needs a key that secrets are sealed with: give burgee-server {0}", Purpose::Secrets.options())]
     NoKey,
     /// The key that it was sealed with is not among those that are known.
     #[error(

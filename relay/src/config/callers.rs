@@ -7,6 +7,7 @@ use clap::Args;
 
 /// How often callers may call, and how many streams they may have open.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "How much callers may ask")]
 pub struct Callers {
     /// Calls a second from one address without a good key; /N: at once, 0 or off:
     /// any number

@@ -11,6 +11,7 @@ use crate::keyring::{Keyring, Purpose};
 
 /// Where the keys are.
 #[derive(Clone, Default, Args)]
+#[command(next_help_heading = "Keys of the audit log")]
 pub struct KeyOptions {
     /// Keys that seal the audit log, 32 bytes in base64 each; with commas between them, newest first
     #[arg(

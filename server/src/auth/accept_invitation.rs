@@ -1,6 +1,6 @@
 //! AcceptInvitation: whoever has the secret of a link becomes a member, and is signed in.
 
-use burgee_hub::credential::{self, Kind};
+use burgee_hub::credential;
 use burgee_proto::admin::v1::{AcceptInvitationRequest, AcceptInvitationResponse};
 use uuid::Uuid;
 
@@ -99,8 +99,7 @@ pub(super) async fn accept_invitation(
 /// The code, of a request that is sound.
 fn check(request: &AcceptInvitationRequest) -> Result<Option<Code>, Error> {
     let mut violations = Violations::default();
-    let link = credential::parse(&request.secret) == Ok(Kind::Link);
-    violations.require(link, "secret", "give the secret of the link, all of it");
+    super::check_link(&mut violations, &request.secret);
     violations.display_name("display_name", &request.display_name);
     password_again::check(&mut violations, &request.password);
     let code = Code::given("second_factor_code", &request.second_factor_code);

@@ -28,7 +28,8 @@ pub(super) struct Person {
 /// Refuses what is no password.
 pub(super) fn check(violations: &mut Violations, password: &str) {
     let good = (1..=PASSWORD_MAX).contains(&password.len());
-    violations.require(good, "password", format!("1 to {PASSWORD_MAX} bytes"));
+    let description = format!("give the password, of at most {PASSWORD_MAX} bytes");
+    violations.require(good, "password", description);
 }
 
 impl Person {

@@ -1,6 +1,6 @@
 //! ResetPassword: whoever has the secret of a link sets a new password.
 
-use burgee_hub::credential::{self, Kind};
+use burgee_hub::credential;
 use burgee_proto::admin::v1::{ResetPasswordRequest, ResetPasswordResponse};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -39,8 +39,7 @@ pub(super) async fn reset_password(
     request: ResetPasswordRequest,
 ) -> Result<ResetPasswordResponse, Error> {
     let mut violations = Violations::default();
-    let good = credential::parse(&request.secret) == Ok(Kind::Link);
-    violations.require(good, "secret", "give the secret of the link, all of it");
+    super::check_link(&mut violations, &request.secret);
     violations.finish()?;
     let hash = credential::hash(&request.secret);
     let link = find(app, &hash).await?;

@@ -8,6 +8,7 @@ use super::callers::Callers;
 
 /// Who is believed, and who may ask.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Who may reach it")]
 pub struct Edge {
     /// Addresses and networks of proxies that say truly for whom they speak, with commas between
     #[arg(

@@ -12,6 +12,7 @@ const CALLBACK_PATH: &str = "/auth/callback";
 
 /// Signing in with identity providers.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Identity providers")]
 pub struct OidcOptions {
     /// Where identity providers send people back to, if not to /auth/callback of the public URL
     #[arg(long, env = "BURGEE_OIDC_REDIRECT_URI", value_name = "URL")]

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 
 /// Calls to others.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Identity providers")]
 pub struct OutboundOptions {
     /// Networks that identity providers may be in, beside the open internet, such as 10.1.0.0/16
     #[arg(

@@ -10,6 +10,7 @@ use crate::keyring::{Keyring, Purpose};
 
 /// Where the keys are. A file only: command lines and environments are seen by too many.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Keys of secrets")]
 pub struct SecretKeyOptions {
     /// A file with the keys that seal secrets in the database, 32 bytes in base64 each, one a line, newest first
     #[arg(long, env = "BURGEE_SECRET_KEY_FILE", value_name = "FILE")]

@@ -19,7 +19,7 @@ use crate::{sessions, tokens};
 /// [`Error::NotFound`] for somebody who is not there or has none.
 pub async fn reset(app: &App, email: &str) -> Result<(), Error> {
     let email = email::parse("email", email)?;
-    let absent = || Error::not_found(format!("a person {email} with a second factor"));
+    let absent = || Error::not_found(format!("a second factor of {email}"));
     let mut transaction = app.begin().await?;
     let person = sqlx::query_scalar!("select id from people where email = $1", email)
         .fetch_optional(&mut *transaction)

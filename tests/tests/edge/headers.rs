@@ -19,6 +19,7 @@ async fn what_a_browser_could_show_is_not_shown_guessed_at_kept_or_framed() {
     let server = TestServer::start().await;
     for (path, status) in [
         ("/healthz", 200),
+        ("/accept-invitation", 200),
         ("/nowhere", 404),
         ("/burgee.admin.v1.AuthService/WhoAmI", 405),
     ] {

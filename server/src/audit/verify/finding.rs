@@ -1,6 +1,7 @@
 //! What can be wrong with a log, in an operator's words.
 
 use super::Anchor;
+use crate::keyring::Purpose;
 
 /// Where the log first differs from what was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +71,10 @@ pub enum Finding {
         entry: i64,
     },
     /// A seal was made with a key that was not given.
-    #[error("the seal at position {position} was made with the key {key_id}, which was not given")]
+    #[error(
+        "the seal at position {position} was made with the key {key_id}, which {} does not hold",
+        Purpose::AuditLog.options()
+    )]
     KeyUnknown {
         /// The place in the chain.
         position: i64,
