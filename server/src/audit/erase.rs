@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::failure::Failure;
 
 /// How entries that tell of an erasure say what was done.
 pub const METHOD: &str = "audit-erase";
@@ -66,9 +67,9 @@ impl fmt::Display for Erased {
 /// has.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the organization, and for whoever its log has never heard of; those
-/// of the database. What was blanked stays so.
-pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<Erased, Error> {
+/// [`Failure::Refused`] for an organization that is not there, and for whoever its log has never
+/// heard of; [`Failure::Database`], for whoever lacks the right. What was blanked stays so.
+pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<Erased, Failure> {
     let organization = sqlx::query_scalar!(
         "select id from organizations where key = $1",
         erasure.organization
@@ -79,7 +80,7 @@ pub async fn erase(connection: &mut PgConnection, erasure: &Erasure) -> Result<E
     // A slip of the pen must not look like a person forgotten.
     if !is_told_of(connection, organization, &erasure.subject).await? {
         let what = format!("an entry by or about {}", erasure.subject);
-        return Err(Error::not_found(what));
+        return Err(Error::not_found(what).into());
     }
     let mut erased = Erased {
         change_sets: erase_reasons(connection, organization, &erasure.subject).await?,
