@@ -2,8 +2,8 @@
 set -euo pipefail
 
 : "${BURGEE_ADDRESS:=127.0.0.1:4000}"
-: "${BURGEE_TOKEN:?the admin token (burgee_svc_…) that make dev prints}"
-: "${BURGEE_SDK_KEY:?the server key (burgee_srv_…) that make dev prints}"
+: "${BURGEE_TOKEN:?the admin token (burgee_svc_…) of make dev: read .burgee/env}"
+: "${BURGEE_SDK_KEY:?the server key (burgee_srv_…) of make dev: read .burgee/env}"
 : "${BURGEE_PROJECT:=demo}"
 : "${BURGEE_ENVIRONMENT:=development}"
 : "${BURGEE_FLAG:=new-checkout}"
