@@ -15,14 +15,41 @@ TOOLS="$ROOT/.tools"
 source "$ROOT/scripts/postgres.sh"
 
 GRPCURL_VERSION=v1.9.3
+GRPCURL_GO=1.21
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.2
 PROTOC_GEN_GO_VERSION=v1.36.12
+PROTOC_GEN_GO_GO=1.25
 PROTOC_GEN_GO_GRPC_VERSION=v1.6.2
 
 say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
 need() { command -v "$1" >/dev/null || die "$2 needs $1, which is not here"; }
+
+# need_version <what for> <program> <oldest> <its version>: compilers of a distribution are often
+# too old, and say so in words that help nobody.
+need_version() {
+  [ "$(printf '%s\n' "$3" "$4" | sort --version-sort | head -n 1)" = "$3" ] ||
+    die "$1 needs $2 $3 or newer, and $(command -v "$2") is $4"
+}
+
+need_rust() {
+  local oldest version
+  need cargo Burgee
+  oldest="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")"
+  version="$(cargo --version)"
+  need_version Burgee cargo "$oldest" "$(cut -d ' ' -f 2 <<<"$version")"
+}
+
+# need_go <what for> <oldest>
+need_go() {
+  local version
+  need go "$1"
+  # Of the likes of: go version go1.26.8 linux/amd64
+  version="$(go version)"
+  version="${version#go version go}"
+  need_version "$1" go "$2" "${version%% *}"
+}
 
 # Whether a version of a tool has been installed into .tools/, and that it has been.
 is_installed() { [ -e "$TOOLS/installed/$1" ]; }
@@ -74,7 +101,7 @@ try_postgres() {
 
 setup_grpcurl() {
   is_installed "grpcurl-$GRPCURL_VERSION" && return
-  need go grpcurl
+  need_go grpcurl "$GRPCURL_GO"
   say "installing grpcurl $GRPCURL_VERSION (minutes, the first time)"
   GOBIN="$TOOLS/bin" GOFLAGS= GOTOOLCHAIN=local \
     go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$GRPCURL_VERSION"
@@ -101,7 +128,7 @@ setup_buf() {
 setup_generators() {
   setup_buf
   is_installed "protoc-gen-go-$PROTOC_GEN_GO_VERSION-$PROTOC_GEN_GO_GRPC_VERSION" && return
-  need go "protoc-gen-go"
+  need_go protoc-gen-go "$PROTOC_GEN_GO_GO"
   say "installing protoc-gen-go $PROTOC_GEN_GO_VERSION and its gRPC sibling"
   export GOBIN="$TOOLS/bin" GOFLAGS= GOTOOLCHAIN=local
   go install "google.golang.org/protobuf/cmd/protoc-gen-go@$PROTOC_GEN_GO_VERSION"
@@ -150,7 +177,7 @@ setup_cargo_tool() {
 }
 
 [ "$#" -gt 0 ] || set -- postgres grpcurl buf components
-need cargo Burgee
+need_rust
 mkdir -p "$TOOLS"
 # Two at a time would get in each other's way.
 exec 9>"$TOOLS/lock"
