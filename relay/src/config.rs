@@ -78,10 +78,6 @@ pub struct Arguments {
     #[arg(long, env = "BURGEE_RELAY_ALLOWED_ORIGINS", value_delimiter = ',')]
     allowed_origins: Vec<AllowedOrigin>,
 
-    /// How much everybody may ask.
-    #[command(flatten)]
-    callers: Callers,
-
     /// Seconds over which streams are told to leave when the relay is stopped.
     #[arg(long, env = "BURGEE_RELAY_DRAIN_SECONDS", default_value_t = 5)]
     drain_seconds: u64,
@@ -90,6 +86,10 @@ pub struct Arguments {
     /// one a core.
     #[arg(long, env = "BURGEE_RELAY_THREADS")]
     threads: Option<NonZeroUsize>,
+
+    /// How much everybody may ask.
+    #[command(flatten)]
+    callers: Callers,
 }
 
 /// What a relay runs with.

@@ -59,34 +59,34 @@ pub enum Command {
 /// `migrate`.
 #[derive(Debug, Args)]
 pub struct Migrate {
-    /// Where the data is.
-    #[command(flatten)]
-    pub database: Database,
     /// A role that servers work with: grant it what they need, and no way to change the audit log
     #[arg(long, env = "BURGEE_SERVING_ROLE", value_name = "NAME")]
     pub serving_role: Option<String>,
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `reset-second-factor`.
 #[derive(Debug, Args)]
 pub struct ResetSecondFactor {
-    /// Where the data is.
-    #[command(flatten)]
-    pub database: Database,
     /// The person's e-mail address
     #[arg(long, env = "BURGEE_EMAIL")]
     pub email: String,
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `reseal-secrets`.
 #[derive(Debug, Args)]
 pub struct ResealSecrets {
-    /// Where the secrets are.
-    #[command(flatten)]
-    pub database: Database,
     /// The keys.
     #[command(flatten)]
     pub keys: SecretKeyOptions,
+    /// Where the secrets are.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `audit`.
@@ -101,12 +101,6 @@ pub enum Audit {
 /// `audit verify`.
 #[derive(Debug, Args)]
 pub struct VerifyAudit {
-    /// Where the log is.
-    #[command(flatten)]
-    pub database: Database,
-    /// With what it was sealed.
-    #[command(flatten)]
-    pub keys: KeyOptions,
     /// A seal that was written down elsewhere, and must be there still
     #[arg(long, env = "BURGEE_AUDIT_ANCHOR", value_name = "POSITION:MAC")]
     pub anchor: Option<Anchor>,
@@ -118,14 +112,17 @@ pub struct VerifyAudit {
         default_value_t = 0
     )]
     pub unkeyed_up_to: i64,
+    /// With what it was sealed.
+    #[command(flatten)]
+    pub keys: KeyOptions,
+    /// Where the log is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `audit erase`.
 #[derive(Debug, Args)]
 pub struct EraseAudit {
-    /// Where the log is.
-    #[command(flatten)]
-    pub database: Database,
     /// The key of the organization
     #[arg(long, env = "BURGEE_ORGANIZATION", default_value = "default")]
     pub organization: String,
@@ -135,6 +132,9 @@ pub struct EraseAudit {
     /// Why; kept in the entries that tell of the erasure
     #[arg(long, env = "BURGEE_REASON", default_value = "")]
     pub reason: String,
+    /// Where the log is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// Whom `audit erase` forgets.
@@ -142,11 +142,15 @@ pub struct EraseAudit {
 #[group(required = true, multiple = false)]
 pub struct Subject {
     /// The uid of a member, as ListMembers tells it
-    #[arg(long, env = "BURGEE_PERSON", value_name = "UID")]
+    #[arg(long, env = "BURGEE_PERSON", value_name = "UID", value_parser = uid)]
     pub person: Option<Uuid>,
     /// An actor as entries name it, such as `serviceAccounts/ci`
     #[arg(long, env = "BURGEE_ACTOR", value_name = "NAME")]
     pub actor: Option<String>,
+}
+
+fn uid(text: &str) -> Result<Uuid, &'static str> {
+    Uuid::parse_str(text).map_err(|_| "give the uid alone, of a name such as members/{uid}")
 }
 
 impl Subject {
@@ -161,6 +165,15 @@ impl Subject {
 /// `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// Bring the database's schema up to date first
+    #[arg(long, env = "BURGEE_MIGRATE")]
+    pub migrate: bool,
+    /// Where links lead to, if not to the address that is listened on: such as https://flags.example.com
+    #[arg(long, env = "BURGEE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<String>,
+    /// The end of it.
+    #[command(flatten)]
+    pub shutdown: Shutdown,
     /// Where the data is.
     #[command(flatten)]
     pub database: Database,
@@ -182,23 +195,21 @@ pub struct Serve {
     /// Signing in with identity providers.
     #[command(flatten)]
     pub oidc: OidcOptions,
-    /// Bring the database's schema up to date first
-    #[arg(long, env = "BURGEE_MIGRATE")]
-    pub migrate: bool,
-    /// Where links lead to, if not to the address that is listened on: such as https://flags.example.com
-    #[arg(long, env = "BURGEE_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<String>,
-    /// The end of it.
-    #[command(flatten)]
-    pub shutdown: Shutdown,
+}
+
+/// What browsers can follow.
+fn public_url(text: &str) -> Result<String, &'static str> {
+    let is_followed = ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    is_followed
+        .then(|| text.to_owned())
+        .ok_or("give a URL such as https://flags.example.com")
 }
 
 /// `create-owner`.
 #[derive(Debug, Args)]
 pub struct CreateOwner {
-    /// Where the data is.
-    #[command(flatten)]
-    pub database: Database,
     /// The person's e-mail address
     #[arg(long, env = "BURGEE_OWNER_EMAIL")]
     pub email: String,
@@ -210,9 +221,13 @@ pub struct CreateOwner {
         long,
         env = "BURGEE_PUBLIC_URL",
         value_name = "URL",
-        default_value = "http://127.0.0.1:4000"
+        default_value = "http://127.0.0.1:4000",
+        value_parser = public_url
     )]
     pub public_url: String,
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `dev`.
@@ -232,26 +247,26 @@ pub struct Dev {
 /// `create-organization`.
 #[derive(Debug, Args)]
 pub struct CreateOrganization {
-    /// Where the data is.
-    #[command(flatten)]
-    pub database: Database,
     /// What it is known by: [a-z0-9][a-z0-9-]{0,62}
     #[arg(long, env = "BURGEE_ORGANIZATION")]
     pub key: String,
     /// What people call it; the key, if not given
     #[arg(long, env = "BURGEE_ORGANIZATION_NAME")]
     pub display_name: Option<String>,
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `create-admin-token`.
 #[derive(Debug, Args)]
 pub struct CreateAdminToken {
-    /// Where the data is.
-    #[command(flatten)]
-    pub database: Database,
     /// The organization's key
     #[arg(long, env = "BURGEE_ORGANIZATION", default_value = "default")]
     pub organization: String,
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// Where the data is.
