@@ -88,7 +88,7 @@ impl Forwarding {
         self.hub.check_test_key(&metadata, &head.extensions).await?;
         let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
         let body = body
-            .map_err(|_| Status::out_of_range("the request is too long, or broke off"))?
+            .map_err(|_| Status::invalid_argument("the request is too long, or broke off"))?
             .to_bytes();
         let caller = ClientAddress::of(&head.extensions);
         let headers = headers_up(head.headers, caller).ok_or_else(away)?;

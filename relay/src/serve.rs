@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
-use burgee_hub::{CROSS_ORIGIN_PATHS, CloseConnection, Hub, busy};
+use burgee_hub::{CROSS_ORIGIN_PATHS, CloseConnection, Hub, explain};
 use burgee_runtime::browsers::{self, AllowedOrigins};
 use burgee_runtime::calls::{CallLimits, guard, only_calls, unknown_path};
 use burgee_runtime::{Limits, Listening};
@@ -91,7 +91,7 @@ fn router(routes: Routes, forwarding: &Forwarding, origins: &AllowedOrigins) -> 
         .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
         .merge(services)
         .fallback(unknown_path);
-    let guarded = guard(router, &CallLimits::default(), busy);
+    let guarded = guard(router, &CallLimits::default(), explain);
     browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS)
 }
 

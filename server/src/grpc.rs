@@ -7,7 +7,7 @@
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use burgee_hub::{CROSS_ORIGIN_PATHS, Hub, busy};
+use burgee_hub::{CROSS_ORIGIN_PATHS, Hub, explain};
 use burgee_proto::admin::v1::api_key_service_server::ApiKeyServiceServer;
 use burgee_proto::admin::v1::audit_service_server::AuditServiceServer;
 use burgee_proto::admin::v1::auth_service_server::AuthServiceServer;
@@ -83,7 +83,7 @@ pub fn router(
         .layer(from_fn(auth::admit_cookies))
         .layer(from_fn(only_calls));
     let all = services.merge(http::router()).fallback(unknown_path);
-    let guarded = guard(all, &CallLimits::default(), busy);
+    let guarded = guard(all, &CallLimits::default(), explain);
     Ok(browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS))
 }
 

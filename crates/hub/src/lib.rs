@@ -51,7 +51,7 @@ mod uses;
 
 pub use config::HubConfig;
 pub use hub::{CROSS_ORIGIN_PATHS, Hub, NotCompiled};
-pub use refused::{ERROR_DOMAIN, busy, reason_name};
+pub use refused::{ERROR_DOMAIN, explain, reason_name};
 pub use source::{EnvironmentDelta, EnvironmentLoad, Source, SourceError, Tombstone};
 pub use streams::CloseConnection;
 pub use uses::KeyUse;

@@ -47,10 +47,20 @@ pub(crate) enum Refused {
     Internal,
 }
 
-/// What one call too many at the same time is told, whatever it asks.
+/// Gives an error that no service answered, but what stands before the services, the details
+/// that every error has. Other codes are those of gRPC's own services, and stay as they are.
 #[must_use]
-pub fn busy() -> Status {
-    Refused::Exhausted("too many calls at the same time; try again").into()
+pub fn explain(bare: Status) -> Status {
+    let reason = match bare.code() {
+        Code::ResourceExhausted => ErrorReason::ResourceExhausted,
+        Code::InvalidArgument => ErrorReason::RequestUnreadable,
+        Code::Unimplemented => ErrorReason::Unimplemented,
+        Code::DeadlineExceeded => ErrorReason::DeadlineExceeded,
+        Code::Internal => ErrorReason::Internal,
+        _ => return bare,
+    };
+    let details = with_reason(ErrorDetails::new(), bare.code(), reason, HashMap::new());
+    Status::with_error_details(bare.code(), bare.message(), details)
 }
 
 impl From<Exceeded> for Refused {
@@ -128,6 +138,15 @@ fn details(refused: &Refused, code: Code, reason: ErrorReason) -> ErrorDetails {
         }
         _ => {}
     }
+    with_reason(details, code, reason, metadata)
+}
+
+fn with_reason(
+    mut details: ErrorDetails,
+    code: Code,
+    reason: ErrorReason,
+    metadata: HashMap<String, String>,
+) -> ErrorDetails {
     details.set_error_info(reason_name(reason), ERROR_DOMAIN, metadata);
     if matches!(code, Code::Unavailable | Code::ResourceExhausted) {
         details.set_retry_info(Some(RETRY_DELAY));

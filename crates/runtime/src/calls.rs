@@ -60,14 +60,18 @@ struct Guard {
     bodies: Bodies,
     open_streams: OpenStreams,
     deadline: Duration,
+    explain: Explain,
 }
 
-/// Places of calls, and what is said when there is none.
+/// Gives a status of these guards, or of tonic itself, the details that every error has.
+/// The codes are those that [`guard`] names.
+pub type Explain = fn(Status) -> Status;
+
+/// Places of calls.
 #[derive(Debug, Clone)]
 struct Places {
     taken: Shares,
     quota: Quota,
-    busy: fn() -> Status,
 }
 
 impl Default for CallLimits {
@@ -92,8 +96,12 @@ impl Default for CallLimits {
     }
 }
 
-/// Puts `router` behind the limits, with an answer to unknown paths and to panics.
-/// `busy` is what one call too many is told.
+/// Puts `router` behind the limits, with an answer to panics.
+///
+/// Errors that are not of a service have no details, so `explain` gives them some:
+/// `RESOURCE_EXHAUSTED` (one call too many), `INVALID_ARGUMENT` (a request that cannot be
+/// read), `UNIMPLEMENTED`, `DEADLINE_EXCEEDED` and `INTERNAL` (a panic). gRPC's own services
+/// may answer with other codes.
 ///
 /// Belongs outside the gRPC-web layer, and inside [`crate::browsers::admit`]: browsers
 /// must be able to read these answers too. Handlers find their [`Deadline`] in the
@@ -101,11 +109,10 @@ impl Default for CallLimits {
 ///
 /// A request is read before anything is done for it, so that one that never comes whole
 /// holds its own few bytes and no place. Only the requests of reflection are streams.
-pub fn guard(router: Router, limits: &CallLimits, busy: fn() -> Status) -> Router {
+pub fn guard(router: Router, limits: &CallLimits, explain: Explain) -> Router {
     let places = |quota| Places {
         taken: Shares::default(),
         quota,
-        busy,
     };
     let guard = Guard {
         calls: places(limits.calls),
@@ -118,15 +125,16 @@ pub fn guard(router: Router, limits: &CallLimits, busy: fn() -> Status) -> Route
             deadline: limits.body_deadline,
         },
         deadline: limits.deadline,
+        explain,
     };
     // One layer for all of it: each costs every call several allocations.
     router.layer(from_fn_with_state(Arc::new(guard), pass))
 }
 
 /// The fallback of a router: `UNIMPLEMENTED` to gRPC, 404 to everybody else.
+/// Belongs inside [`guard`].
 pub async fn unknown_path(request: Request) -> Response {
-    let message = format!("nothing is served at {}", request.uri().path());
-    Caller::of(&request).answer(Status::unimplemented(message))
+    Caller::of(&request).answer(answer::unknown(request.uri().path()))
 }
 
 async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
@@ -136,11 +144,11 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     // what is shared must be whole at every await.
     let outcome = std::panic::AssertUnwindSafe(guard.in_time(&caller, request, next));
     match outcome.catch_unwind().await {
-        Ok(response) => response,
+        Ok(response) => caller.explained(response, path.path(), guard.explain),
         Err(panic) => {
             let path = path.path();
             tracing::error!(path, panic = text(panic.as_ref()), "a call panicked");
-            caller.answer(Status::internal("internal error"))
+            caller.answer((guard.explain)(Status::internal("internal error")))
         }
     }
 }
@@ -148,7 +156,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
 impl Guard {
     async fn in_time(&self, caller: &Caller, mut request: Request, next: Next) -> Response {
         if !caller.is_grpc() {
-            return self.admitted(request, next).await;
+            return self.admitted(caller, request, next).await;
         }
         let Deadline(deadline) = Deadline::set(&mut request, self.deadline);
         let admitted = self.gathered(caller, request, next);
@@ -161,16 +169,16 @@ impl Guard {
     async fn gathered(&self, caller: &Caller, request: Request, next: Next) -> Response {
         match self.bodies.gather(request).await {
             // The room is held until the response begins: until then, so are the bytes.
-            Ok((request, _room)) => self.admitted(request, next).await,
+            Ok((request, _room)) => self.admitted(caller, request, next).await,
             Err(status) => caller.answer(status),
         }
     }
 
-    async fn admitted(&self, request: Request, next: Next) -> Response {
+    async fn admitted(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let Some(_place) = self.calls.take(&request, 1) else {
-            return self.calls.refuse(&request);
+            return caller.answer(busy());
         };
-        self.open_streams.count(request, next).await
+        self.open_streams.count(caller, request, next).await
     }
 }
 
@@ -181,10 +189,10 @@ impl Places {
         let site = site.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         self.taken.take(self.quota, site, amount)
     }
+}
 
-    fn refuse(&self, request: &Request) -> Response {
-        Caller::of(request).answer((self.busy)())
-    }
+fn busy() -> Status {
+    Status::resource_exhausted("too many calls at the same time; try again")
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

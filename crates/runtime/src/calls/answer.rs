@@ -7,6 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use tonic::{Code, Status};
 
+use super::Explain;
 use super::kind::Kind;
 
 /// What the caller speaks.
@@ -44,8 +45,33 @@ impl Caller {
         }
     }
 
+    /// The response, with details if it is an error without.
+    pub(super) fn explained(&self, response: Response, path: &str, explain: Explain) -> Response {
+        if !self.is_grpc() {
+            return response;
+        }
+        let bare = Status::from_header_map(response.headers());
+        let bare = bare.filter(|it| it.code() != Code::Ok && it.details().is_empty());
+        bare.map_or(response, |bare| self.answer(explain(meant(bare, path))))
+    }
+
     pub(super) fn is_grpc(&self) -> bool {
         !matches!(self, Self::Http)
+    }
+}
+
+/// What is said where nothing is served.
+pub(super) fn unknown(path: &str) -> Status {
+    Status::unimplemented(format!("nothing is served at {path}"))
+}
+
+/// What tonic says of requests for which it finds no message or no method, in our terms.
+/// An error of a service has details.
+fn meant(bare: Status, path: &str) -> Status {
+    match bare.code() {
+        Code::Internal | Code::OutOfRange => Status::invalid_argument(bare.message()),
+        Code::Unimplemented if bare.message().is_empty() => unknown(path),
+        _ => bare,
     }
 }
 

@@ -9,8 +9,8 @@ use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tonic::Status;
 
-use super::Places;
 use super::open_streams::REFLECTION;
+use super::{Places, busy};
 use crate::shares::Share;
 
 /// The longest request: 4 MiB, as base64 in gRPC-web, and what is around them. The
@@ -39,10 +39,9 @@ impl Bodies {
         if REFLECTION.contains(&request.uri().path()) {
             return Ok((request, None));
         }
-        let busy = self.places.busy;
         let mut room = self.places.take(&request, WEIGHT_BYTES).ok_or_else(busy)?;
         let (head, body) = request.into_parts();
-        let whole = tokio::time::timeout(self.deadline, read(body, &mut room, busy)).await;
+        let whole = tokio::time::timeout(self.deadline, read(body, &mut room)).await;
         let late = |_| Status::deadline_exceeded("the request did not come in time");
         let whole = whole.map_err(late)??;
         Ok((Request::from_parts(head, whole.into()), Some(room)))
@@ -50,13 +49,13 @@ impl Bodies {
 }
 
 /// The whole of a body, for which there is room.
-async fn read(body: Body, room: &mut Share, busy: fn() -> Status) -> Result<Bytes, Status> {
+async fn read(body: Body, room: &mut Share) -> Result<Bytes, Status> {
     let mut parts = body.into_data_stream();
     let mut whole = BytesMut::new();
     while let Some(part) = parts.next().await {
-        let part = part.map_err(|_| Status::cancelled("the request broke off"))?;
+        let part = part.map_err(|_| Status::invalid_argument("the request broke off"))?;
         if whole.len() + part.len() > BODY_BYTES_MAX {
-            return Err(Status::out_of_range("a message has at most 4 MiB"));
+            return Err(Status::invalid_argument("a message has at most 4 MiB"));
         }
         if !room.grow(part.len()) {
             return Err(busy());

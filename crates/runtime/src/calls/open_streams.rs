@@ -9,7 +9,8 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 
-use super::Places;
+use super::answer::Caller;
+use super::{Places, busy};
 
 /// Reflection, in both versions. Its requests are streams: each tells what the next
 /// one asks.
@@ -30,13 +31,13 @@ pub(super) struct OpenStreams {
 
 impl OpenStreams {
     /// Lets a call pass, and holds a place for as long as its stream is open, if it is one.
-    pub(super) async fn count(&self, request: Request, next: Next) -> Response {
+    pub(super) async fn count(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let reflects = REFLECTION.contains(&request.uri().path());
         if !reflects && request.uri().path() != HEALTH {
             return next.run(request).await;
         }
         let Some(place) = self.places.take(&request, 1) else {
-            return self.places.refuse(&request);
+            return caller.answer(busy());
         };
         let request = if reflects {
             request.map(|body| ending(body, self.reflection))

@@ -26,7 +26,7 @@ use crate::served::{DEADLINE, Served, call, grpc, grpc_status, within};
 const OK: &str = "0";
 const DEADLINE_EXCEEDED: &str = "4";
 const RESOURCE_EXHAUSTED: &str = "8";
-const OUT_OF_RANGE: &str = "11";
+const INVALID_ARGUMENT: &str = "3";
 
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
@@ -68,8 +68,7 @@ async fn served(limits: &CallLimits) -> Served {
         .route("/length", post(length))
         .route(REFLECTION, post(echo))
         .route(WATCH, post(async || pending()));
-    let busy = || Status::resource_exhausted("busy");
-    Served::new(guard(router, limits, busy)).await
+    Served::new(guard(router, limits, |bare| bare)).await
 }
 
 fn pending() -> Response<ServedBody> {
@@ -196,7 +195,7 @@ async fn a_request_that_is_longer_than_any_is_refused_before_its_end() {
     let served = served(&limits()).await;
     let endless = unfinished("/ok", 7 << 20);
     let answer = send(&served.channel().await, endless).await;
-    assert_eq!(grpc_status(&answer), OUT_OF_RANGE);
+    assert_eq!(grpc_status(&answer), INVALID_ARGUMENT);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use burgee_runtime::calls::{CallLimits, Deadline, guard, unknown_path};
 use burgee_runtime::shares::Quota;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tonic::{Code, Status};
 
 use crate::served::{Served, call, grpc, grpc_status, within};
 
@@ -18,7 +19,7 @@ const UNIMPLEMENTED: &str = "12";
 const INTERNAL: &str = "13";
 
 async fn ok() -> http::Response<axum::body::Body> {
-    tonic::Status::ok("").into_http()
+    Status::ok("").into_http()
 }
 
 async fn panics() -> &'static str {
@@ -30,8 +31,35 @@ async fn hangs() {
 }
 
 async fn guarded(limits: CallLimits, router: Router) -> Served {
-    let busy = || tonic::Status::resource_exhausted("busy");
-    Served::new(guard(router.fallback(unknown_path), &limits, busy)).await
+    Served::new(guard(router.fallback(unknown_path), &limits, detailed)).await
+}
+
+/// With the code as its details.
+fn detailed(bare: Status) -> Status {
+    let details = format!("{:?}", bare.code()).into();
+    Status::with_details(bare.code(), bare.message(), details)
+}
+
+#[tokio::test]
+async fn an_error_without_details_gets_some_and_others_keep_theirs() {
+    async fn details(code: Code, given: &'static str) -> (Code, String) {
+        let answer = move || async move {
+            Status::with_details(code, "", given.into()).into_http::<axum::body::Body>()
+        };
+        let router = Router::new().route("/fails", post(answer));
+        let served = guarded(CallLimits::default(), router).await;
+        let answer = call(&served.channel().await, grpc("/fails")).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        let details = String::from_utf8(status.details().to_vec()).unwrap();
+        (status.code(), details)
+    }
+    let invalid = (Code::InvalidArgument, "InvalidArgument".to_owned());
+    assert_eq!(details(Code::Internal, "").await, invalid);
+    assert_eq!(details(Code::OutOfRange, "").await, invalid);
+    let absent = (Code::NotFound, "NotFound".to_owned());
+    assert_eq!(details(Code::NotFound, "").await, absent);
+    let given = (Code::Internal, "given".to_owned());
+    assert_eq!(details(Code::Internal, "given").await, given);
 }
 
 #[tokio::test]
