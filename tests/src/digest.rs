@@ -1,4 +1,4 @@
-//! What a database holds, in short.
+//! What a database holds, in full and in short.
 
 use sqlx::AssertSqlSafe;
 
@@ -11,6 +11,33 @@ const WRITTEN_ANYWAY: &str =
 const USES: &str = "'{last_used_at,last_seen_at}'::text[]";
 
 impl TestDatabase {
+    /// Every row of every table, as a dump has them.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be read.
+    pub async fn rows(&self) -> String {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select format('%I.%I', schemaname, tablename) from pg_tables
+             where schemaname not in ('pg_catalog', 'information_schema')",
+        )
+        .fetch_all(self.pool())
+        .await
+        .unwrap();
+        assert!(tables.len() > 20, "{tables:?}");
+        let mut text = String::new();
+        for table in tables {
+            let query = AssertSqlSafe(format!("select t::text from {table} t"));
+            let rows: Vec<String> = sqlx::query_scalar(query)
+                .fetch_all(self.pool())
+                .await
+                .unwrap();
+            text.push_str(&table);
+            rows.iter().for_each(|row| text.push_str(row));
+        }
+        text
+    }
+
     /// A digest of every row of every table, but for what refused calls may write.
     ///
     /// # Panics

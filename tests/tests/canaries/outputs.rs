@@ -2,7 +2,6 @@
 
 use burgee_proto::admin::v1::{AuditFormat, ExportAuditEntriesRequest};
 use burgee_tests::process::{built, run_with};
-use sqlx::AssertSqlSafe;
 
 use super::{Drive, PLANTED};
 
@@ -44,7 +43,8 @@ impl Drive {
         // What is written a while later is written now.
         self.relay.stop().await;
         self.server.stop().await;
-        outputs.push(self.rows().await);
+        let rows = self.server.database().rows().await;
+        outputs.push(Output::new("the database", rows, PLANTED));
         outputs.push(self.disk());
         outputs.push(Output::new(
             "traces",
@@ -78,27 +78,6 @@ impl Drive {
             export.extend_from_slice(&part.text);
         }
         export
-    }
-
-    /// Every row of every table, as a dump has them.
-    async fn rows(&self) -> Output {
-        let pool = self.server.database().pool();
-        let tables: Vec<String> = sqlx::query_scalar(
-            "select format('%I.%I', schemaname, tablename) from pg_tables
-             where schemaname not in ('pg_catalog', 'information_schema')",
-        )
-        .fetch_all(pool)
-        .await
-        .unwrap();
-        assert!(tables.len() > 20, "{tables:?}");
-        let mut text = String::new();
-        for table in tables {
-            let query = AssertSqlSafe(format!("select t::text from {table} t"));
-            let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(pool).await.unwrap();
-            text.push_str(&table);
-            rows.iter().for_each(|row| text.push_str(row));
-        }
-        Output::new("the database", text, PLANTED)
     }
 
     /// Every file that the relay keeps, snapshots above all.
