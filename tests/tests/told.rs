@@ -1,10 +1,12 @@
 //! The audit log tells of every write there is: who, how, from where, when, why, by which
-//! request, and what it was before and after. Each is tried first, which leaves nothing, and
-//! asked for again afterwards, which changes nothing and is not told.
+//! request, and what it was before and after. Each is asked for in every wrong way first, and
+//! then tried, which leaves nothing; and asked for again afterwards, which changes nothing and is
+//! not told.
 //!
 //! Generated from the contract: an RPC that takes a `request_id` fails until the story below
 //! does it.
 
+mod bad;
 mod reading;
 mod writer;
 
@@ -16,7 +18,7 @@ const SHOP: &str = "projects/shop";
 const STAGING: &str = "projects/shop/environments/staging";
 
 #[tokio::test]
-async fn every_write_is_told_once_and_trying_it_leaves_nothing() {
+async fn every_write_is_told_once_and_what_is_wrong_or_tried_leaves_nothing() {
     let mut writer = Writer::new().await;
     places_are_made(&mut writer).await;
     flags_are_changed(&mut writer).await;
@@ -37,6 +39,7 @@ async fn every_write_is_told_once_and_trying_it_leaves_nothing() {
         .cloned()
         .collect();
     assert!(missing.is_empty(), "nobody does {missing:?} here");
+    assert!(writer.refused > 250, "{} were wrong", writer.refused);
 }
 
 async fn places_are_made(writer: &mut Writer) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use burgee_proto::admin::v1::{AuditEntry, AuditFilter};
 use burgee_tests::callers::Caller;
 use burgee_tests::contract::Contract;
+use burgee_tests::errors::fields;
 use burgee_tests::second_factor::Enrolled;
 use burgee_tests::secrets::KeyFile;
 use burgee_tests::server::TestServer;
@@ -12,6 +13,7 @@ use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, MethodDescriptor};
 use prost_types::value;
 use serde_json::Value;
 
+use super::bad;
 use crate::audit::entries;
 
 /// Why everything is done here.
@@ -26,6 +28,8 @@ pub(super) struct Writer {
     /// Their name.
     pub(super) member: String,
     pub(super) written: BTreeSet<String>,
+    /// How many requests were wrong.
+    pub(super) refused: usize,
     /// The last etag that was seen, by name.
     etags: BTreeMap<String, String>,
     _enrolled: Enrolled,
@@ -53,6 +57,7 @@ impl Writer {
             ada,
             member: member.name,
             written: BTreeSet::new(),
+            refused: 0,
             etags: BTreeMap::new(),
             _enrolled: enrolled,
             _keys: keys,
@@ -83,13 +88,14 @@ impl Writer {
         request["reason"] = REASON.into();
 
         let untouched = (database.digest().await, self.told(method).await.len());
+        self.is_refused(by, (&path, &descriptor), &request).await;
         let mut trial = request.clone();
         trial["validateOnly"] = true.into();
         let preview = self.call(by, (&path, &descriptor), trial).await;
         assert!(preview["preview"].is_object(), "{method}: {preview}");
         assert!(preview["secret"].is_null(), "{method}: {preview}");
         let now = (database.digest().await, self.told(method).await.len());
-        assert_eq!(now, untouched, "{method} was only tried");
+        assert_eq!(now, untouched, "{method} was only tried, or wrong");
 
         let first = self.call(by, (&path, &descriptor), request.clone()).await;
         let told = self.told(method).await;
@@ -109,6 +115,33 @@ impl Writer {
         self.writes_as(By::Owner, method, request).await
     }
 
+    /// Whatever is wrong with a request is refused as the design says.
+    async fn is_refused(
+        &mut self,
+        by: By,
+        (path, method): (&str, &MethodDescriptor),
+        request: &Value,
+    ) {
+        for bad in bad::all(method, request) {
+            self.refused += 1;
+            let message = DynamicMessage::deserialize(method.input(), bad.request.clone());
+            let answer = self.caller(by).call(path, message.unwrap()).await;
+            let told = format!("{path}: {}", bad.request);
+            let status = answer.map(drop).expect_err(&told);
+            assert_eq!(status.code(), bad.code, "{status:?}: {told}");
+            if let Some(field) = bad.field {
+                assert_eq!(fields(&status), [field], "{status:?}: {told}");
+            }
+        }
+    }
+
+    fn caller(&self, by: By) -> &Caller {
+        match by {
+            By::Owner => self.server.admin(),
+            By::Ada => &self.ada,
+        }
+    }
+
     fn method(&self, method: &str) -> (String, MethodDescriptor) {
         let path = format!("/burgee.admin.v1.{method}");
         let mut methods = self.contract.methods().into_iter();
@@ -122,13 +155,9 @@ impl Writer {
         (path, method): (&str, &MethodDescriptor),
         request: Value,
     ) -> Value {
-        let caller = match by {
-            By::Owner => self.server.admin(),
-            By::Ada => &self.ada,
-        };
         let message = DynamicMessage::deserialize(method.input(), request.clone());
         let message = message.unwrap_or_else(|error| panic!("{path}: {error}: {request}"));
-        let answer = caller.call(path, message).await;
+        let answer = self.caller(by).call(path, message).await;
         let answer = answer.unwrap_or_else(|status| panic!("{path}: {status:?}: {request}"));
         let answer = DynamicMessage::decode(method.output(), answer).unwrap();
         let answer = serde_json::to_value(&answer).unwrap();
