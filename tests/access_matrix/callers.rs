@@ -46,6 +46,8 @@ pub(crate) enum Expected {
     PermissionDenied,
     /// Whatever comes of it: neither of these, and the thing is found.
     LetIn,
+    /// What is named is somebody else's own.
+    NotFound,
     /// Nobody is asked for a credential, and what is in the request proves nothing.
     Unproven,
 }
@@ -61,8 +63,9 @@ pub(crate) struct Caller {
 
 enum May {
     Role(BuiltIn, Place),
-    /// A person who is signed in, with a role that they hold in the organization.
-    Session(BuiltIn),
+    /// A person who is signed in, with a role that they hold in the organization; and whether the
+    /// session and the token that requests name are theirs.
+    Session(BuiltIn, bool),
     /// A personal token that is good for this, of somebody who may do more.
     Token(Permissions, Place),
     Key(AccessKeyKind),
@@ -83,6 +86,7 @@ impl Expected {
         match self {
             Self::Unauthenticated => status.code() == Code::Unauthenticated,
             Self::PermissionDenied => status.code() == Code::PermissionDenied,
+            Self::NotFound => status.code() == Code::NotFound,
             Self::Unproven => {
                 matches!(status.code(), Code::InvalidArgument | Code::Unauthenticated)
             }
@@ -111,12 +115,17 @@ impl Caller {
         }
     }
 
-    pub(crate) fn with_session(role: &str, staying: String, leaving: String) -> Self {
+    pub(crate) fn with_session(
+        role: &str,
+        is_named: bool,
+        [staying, leaving]: [String; 2],
+    ) -> Self {
+        let whose = if is_named { "the" } else { "another" };
         Self {
-            what: format!("a session of a {role}"),
+            what: format!("a session of {whose} {role}"),
             credential: staying,
             leaving: Some(leaving),
-            may: May::Session(BuiltIn::parse(role).unwrap()),
+            may: May::Session(BuiltIn::parse(role).unwrap(), is_named),
         }
     }
 
@@ -158,16 +167,18 @@ impl Caller {
         let everywhere = PLACES[0];
         let is_let_in = match (&self.may, rule) {
             (_, Rule::Unproven) => return Expected::Unproven,
-            (May::Session(_), Rule::Session | Rule::Person) => true,
-            (May::Key(kind), Rule::DataPlane) => opens(*kind, &method.name),
-            (May::Role(..) | May::Session(_) | May::Token(..), Rule::Known) | (_, Rule::Public) => {
-                true
+            (May::Session(_, false), Rule::Session) if method.names_something() => {
+                return Expected::NotFound;
             }
+            (May::Session(..), Rule::Session | Rule::Person) => true,
+            (May::Key(kind), Rule::DataPlane) => opens(*kind, &method.name),
+            (May::Role(..) | May::Session(..) | May::Token(..), Rule::Known)
+            | (_, Rule::Public) => true,
             (May::Role(role, place), Rule::Permission(permission, level)) => {
                 let held = role.permissions().contains(permission);
                 held && reaches(*place, permission, level, method)
             }
-            (May::Session(role), Rule::Permission(permission, level)) => {
+            (May::Session(role, _), Rule::Permission(permission, level)) => {
                 let held = role.permissions().contains(permission);
                 held && reaches(everywhere, permission, level, method)
             }
@@ -180,7 +191,7 @@ impl Caller {
             // Not a credential of this plane at all, or not a session.
             (May::Key(_), Rule::Permission(..) | Rule::Known | Rule::Session | Rule::Person)
             | (May::Role(..) | May::Token(..), Rule::Session | Rule::Person)
-            | (May::Role(..) | May::Session(_) | May::Token(..), Rule::DataPlane) => {
+            | (May::Role(..) | May::Session(..) | May::Token(..), Rule::DataPlane) => {
                 return Expected::Unauthenticated;
             }
         };
@@ -244,24 +255,20 @@ fn sets_flags(method: &str) -> bool {
 }
 
 /// Credentials that are good for nothing.
-pub(crate) fn strangers(world: &World) -> Vec<(&'static str, Option<String>)> {
-    // Well-formed, and of nobody.
-    let unknown = |kind| Some(generate(kind, rand::random()).expose().to_owned());
+pub(crate) fn strangers(world: &World) -> Vec<(String, Option<String>)> {
     let mut strangers = vec![
-        ("nobody", None),
-        ("an empty credential", Some(String::new())),
-        (
-            "a malformed credential",
-            Some("burgee_srv_tooshort".to_owned()),
-        ),
-        ("an unknown token", unknown(Kind::ServiceAccount)),
-        ("an unknown personal token", unknown(Kind::Personal)),
-        ("an unknown session", unknown(Kind::Session)),
-        ("an unknown server key", unknown(Kind::Server)),
-        ("an unknown test key", unknown(Kind::Test)),
-        ("an unknown relay key", unknown(Kind::Relay)),
+        ("nobody".to_owned(), None),
+        ("an empty credential".to_owned(), Some(String::new())),
     ];
+    for kind in Kind::ALL {
+        let prefix = kind.prefix();
+        // Well-formed, and of nobody.
+        let unknown = generate(kind, rand::random()).expose().to_owned();
+        let malformed = format!("{prefix}tooshort");
+        strangers.push((format!("an unknown {prefix}…"), Some(unknown)));
+        strangers.push((format!("a malformed {prefix}…"), Some(malformed)));
+    }
     let ended = world.ended.iter();
-    strangers.extend(ended.map(|(what, secret)| (*what, Some(secret.clone()))));
+    strangers.extend(ended.map(|(what, secret)| (what.clone(), Some(secret.clone()))));
     strangers
 }

@@ -15,14 +15,18 @@
 )]
 
 mod callers;
+mod ended;
 mod requests;
 mod world;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use burgee_server::access::{METHODS, Rule};
 use burgee_tests::callers::{Bearer, channel};
 use burgee_tests::server::{TestServer, WITHOUT_RATE_LIMITS};
+use burgee_tests::wait::{SOON, eventually};
 use prost_reflect::DynamicMessage;
 use tonic::service::Interceptor as _;
 use tonic::transport::Channel;
@@ -41,11 +45,16 @@ const PRINTED_MAX: usize = 50;
 struct Matrix {
     cells: usize,
     wrong: Vec<String>,
+    /// How many calls of each method were refused for want of a permission.
+    refused: BTreeMap<String, i64>,
 }
 
 impl Matrix {
     fn cell(&mut self, method: &Method, caller: &str, expected: Expected, status: &Status) {
         self.cells += 1;
+        if status.code() == Code::PermissionDenied {
+            *self.refused.entry(method.path.clone()).or_default() += 1;
+        }
         if !expected.fits(status) {
             let (path, code) = (&method.path, status.code());
             let message = status.message();
@@ -94,7 +103,10 @@ async fn main() -> ExitCode {
             matrix.cell(method, &caller.what, expected, &status);
         }
     }
-    compare_foreign(&mut matrix, &channel, (&methods, &world), &foreign).await;
+    for foreign in &foreign {
+        compare_foreign(&mut matrix, &channel, (&methods, &world), foreign).await;
+    }
+    compare_told(&mut matrix, &server, &methods).await;
 
     for wrong in matrix.wrong.iter().take(PRINTED_MAX) {
         println!("{wrong}");
@@ -137,23 +149,60 @@ async fn call_with(
     }
 }
 
-/// The owner of another organization, and what they are told of things that
+/// Whoever may do everything in another organization, and what they are told of things that
 /// exist nowhere.
 struct Foreign {
-    token: String,
+    what: &'static str,
+    credential: String,
+    /// A person's.
+    is_session: bool,
+    /// By method.
     answers: Vec<Vec<u8>>,
 }
 
 /// Before this organization has anything.
-async fn foreign_answers(server: &TestServer, channel: &Channel, methods: &[Method]) -> Foreign {
-    let token = world::other_organization(server).await;
+async fn foreign_answers(
+    server: &TestServer,
+    channel: &Channel,
+    methods: &[Method],
+) -> Vec<Foreign> {
+    let [token, session] = world::other_organization(server).await;
     let nothing = World::imagined();
-    let mut answers = Vec::new();
-    for method in methods {
-        let status = call(channel, method, &nothing, Some(&token)).await;
-        answers.push(world::bytes(&status, &nothing));
+    let mut all = Vec::new();
+    for (what, credential, is_session) in [
+        ("a token of the owner of another organization", token, false),
+        (
+            "a session of an owner of another organization",
+            session,
+            true,
+        ),
+    ] {
+        let mut answers = Vec::new();
+        for method in methods {
+            let status = foreign_call(channel, method, &nothing, &credential).await;
+            answers.push(world::bytes(&status, &nothing));
+        }
+        all.push(Foreign {
+            what,
+            credential,
+            is_session,
+            answers,
+        });
     }
-    Foreign { token, answers }
+    all
+}
+
+/// Whoever signed out would be told the same of everything.
+async fn foreign_call(
+    channel: &Channel,
+    method: &Method,
+    world: &World,
+    credential: &str,
+) -> Status {
+    match method.name.as_str() {
+        "SignOut" => Status::ok("not asked"),
+        _ => call(channel, method, world, Some(credential)).await,
+    }
 }
 
 /// Whoever belongs to another organization is told of a thing exactly what they
@@ -164,22 +213,60 @@ async fn compare_foreign(
     (methods, world): (&[Method], &World),
     foreign: &Foreign,
 ) {
+    let what = foreign.what;
     for (method, before) in methods.iter().zip(&foreign.answers) {
-        let status = call(channel, method, world, Some(&foreign.token)).await;
+        let status = foreign_call(channel, method, world, &foreign.credential).await;
         matrix.cells += 1;
         // Whoever has no session has none to name.
-        let names_something =
-            method.names_something() && !matches!(method.rule(), Rule::Session | Rule::Person);
+        let takes_session = matches!(method.rule(), Rule::Session | Rule::Person);
+        let names_something = method.names_something() && (foreign.is_session || !takes_session);
         if world::bytes(&status, world) != *before {
             let path = &method.path;
             matrix.wrong.push(format!(
-                "{path} by the owner of another organization differs from what is absent: {status:?}"
+                "{path} by {what} differs from what is absent: {status:?}"
             ));
         } else if names_something && status.code() != Code::NotFound {
             let (path, code) = (&method.path, status.code());
+            matrix
+                .wrong
+                .push(format!("{path} by {what}: expected NotFound, got {code:?}"));
+        }
+    }
+}
+
+/// Every refusal of a known caller is told to the audit log, by its method.
+async fn compare_told(matrix: &mut Matrix, server: &TestServer, methods: &[Method]) {
+    let admin = methods.iter().map(|method| &method.path);
+    let admin = admin.filter(|path| path.starts_with("/burgee.admin."));
+    let refused = |path: &String| matrix.refused.get(path).copied().unwrap_or_default();
+    let expected: BTreeMap<String, i64> = admin
+        .map(|path| (path.clone(), refused(path)))
+        .filter(|(_, refused)| *refused > 0)
+        .collect();
+    // Each is by somebody who did not try the method before: it is told at once.
+    let end = Instant::now() + SOON;
+    let told = eventually("refusals are read", 2 * SOON, async || {
+        let told = told_refusals(server).await;
+        (told == expected || Instant::now() > end).then_some(told)
+    })
+    .await;
+    matrix.cells += expected.len();
+    for (path, expected) in expected {
+        let told = told.get(&path).copied().unwrap_or_default();
+        if told != expected {
             matrix.wrong.push(format!(
-                "{path} by the owner of another organization: expected NotFound, got {code:?}"
+                "{path}: {expected} attempts were refused, and the audit log tells of {told}"
             ));
         }
     }
+}
+
+async fn told_refusals(server: &TestServer) -> BTreeMap<String, i64> {
+    let told: Vec<(String, i64)> = sqlx::query_as(
+        "select method, sum(denied) from audit_entries where denied > 0 group by method",
+    )
+    .fetch_all(server.database().pool())
+    .await
+    .unwrap();
+    told.into_iter().collect()
 }

@@ -1,9 +1,8 @@
 //! One thing of each kind, and whoever calls about it.
 
 use burgee_proto::admin::v1::{
-    CreateRoleRequest, CreateServiceAccountTokenRequest, IdentityProvider,
-    ListServiceAccountTokensRequest, ListSessionsRequest, RevokePersonalTokenRequest,
-    RevokeSessionRequest, Role, Segment,
+    CreateRoleRequest, IdentityProvider, ListServiceAccountTokensRequest, ListSessionsRequest,
+    Role, Segment,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_server::access::{BuiltIn, Permission};
@@ -16,6 +15,7 @@ use burgee_tests::single_sign_on::{create, provider};
 use tonic::Status;
 
 use crate::callers::{Caller, PLACES, ROLES};
+use crate::ended::ended;
 
 /// Whoever has the session.
 const EMAIL: &str = "ada@example.com";
@@ -37,8 +37,8 @@ struct Uids {
 pub(crate) struct World {
     uids: Uids,
     pub(crate) callers: Vec<Caller>,
-    /// Tokens and a session that opened something once.
-    pub(crate) ended: Vec<(&'static str, String)>,
+    /// Credentials that opened something once.
+    pub(crate) ended: Vec<(String, String)>,
 }
 
 impl World {
@@ -134,10 +134,14 @@ impl World {
         let (person, member) = owner.person(EMAIL, "viewer", "").await;
         let sessions = person.auth().list_sessions(ListSessionsRequest {}).await;
         let [session] = sessions.unwrap().into_inner().sessions.try_into().unwrap();
-        let nobody = server.nobody();
-        let staying = nobody.sign_in(EMAIL, PASSWORD).await.unwrap().secret;
-        let leaving = nobody.sign_in(EMAIL, PASSWORD).await.unwrap().secret;
-        callers.push(Caller::with_session("viewer", staying, leaving));
+        let both = sessions_of(server, EMAIL).await;
+        callers.push(Caller::with_session("viewer", true, both));
+        for role in ROLES {
+            let email = format!("{role}@example.com");
+            owner.person(&email, role, "").await;
+            let both = sessions_of(server, &email).await;
+            callers.push(Caller::with_session(role, false, both));
+        }
         let request = personal_token(&["flag.read"], "");
         let (_, token_of_person) = person.own_token(request).await.unwrap();
         callers.extend(tokens_of_an_admin(owner).await);
@@ -153,7 +157,7 @@ impl World {
                 identity: identity(server, &member.uid).await,
             },
             callers,
-            ended: ended(server).await,
+            ended: ended(server, &production).await,
         }
     }
 
@@ -192,6 +196,14 @@ impl World {
     }
 }
 
+/// Two sessions of a person: one to stay, and one to sign out of.
+async fn sessions_of(server: &TestServer, email: &str) -> [String; 2] {
+    let nobody = server.nobody();
+    let staying = nobody.sign_in(email, PASSWORD).await.unwrap().secret;
+    let leaving = nobody.sign_in(email, PASSWORD).await.unwrap().secret;
+    [staying, leaving]
+}
+
 /// Whoever calls with a token of a person who is an admin: one that is good for all that an admin
 /// may do, and one for less, in one project.
 async fn tokens_of_an_admin(owner: &burgee_tests::callers::Caller) -> Vec<Caller> {
@@ -222,28 +234,8 @@ async fn tokens_of_an_admin(owner: &burgee_tests::callers::Caller) -> Vec<Caller
     callers
 }
 
-fn every_permission(role: BuiltIn) -> Vec<&'static str> {
+pub(crate) fn every_permission(role: BuiltIn) -> Vec<&'static str> {
     role.permissions().iter().map(Permission::name).collect()
-}
-
-/// Tokens of a person that opened something once.
-async fn ended_tokens(person: &burgee_tests::callers::Caller) -> [String; 2] {
-    let all = every_permission(BuiltIn::Owner);
-    let mut tokens = person.personal_tokens();
-    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
-    let mut request = personal_token(&all, "");
-    request.personal_token.as_mut().unwrap().expire_time = Some(soon.into());
-    let made = tokens.create_personal_token(request).await.unwrap();
-    let expired = made.into_inner().secret;
-    let request = personal_token(&all, "");
-    let made = tokens.create_personal_token(request).await.unwrap();
-    let revoked = made.into_inner();
-    let request = RevokePersonalTokenRequest {
-        name: revoked.personal_token.unwrap().name,
-        ..RevokePersonalTokenRequest::default()
-    };
-    tokens.revoke_personal_token(request).await.unwrap();
-    [expired, revoked.secret]
 }
 
 /// An identity provider that knows a member. Nobody answers there; nobody is asked.
@@ -258,71 +250,8 @@ async fn identity(server: &TestServer, member: &str) -> String {
     uid.to_owned()
 }
 
-/// Tokens and a session that opened something once.
-async fn ended(server: &TestServer) -> Vec<(&'static str, String)> {
-    let owner = server.admin();
-    owner.create_account("ended").await;
-    owner.bind("ended", "owner", "").await.unwrap();
-    let soon = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
-    let request = CreateServiceAccountTokenRequest {
-        parent: "serviceAccounts/ended".to_owned(),
-        service_account_token: Some(burgee_proto::admin::v1::ServiceAccountToken {
-            expire_time: Some(soon.into()),
-            ..Default::default()
-        }),
-        ..CreateServiceAccountTokenRequest::default()
-    };
-    let mut accounts = owner.service_accounts();
-    let made = accounts
-        .create_service_account_token(request)
-        .await
-        .unwrap();
-    let expired = made.into_inner().secret;
-    let request = CreateServiceAccountTokenRequest {
-        parent: "serviceAccounts/ended".to_owned(),
-        ..CreateServiceAccountTokenRequest::default()
-    };
-    let made = accounts
-        .create_service_account_token(request)
-        .await
-        .unwrap()
-        .into_inner();
-    let request = burgee_proto::admin::v1::RevokeServiceAccountTokenRequest {
-        name: made.service_account_token.unwrap().name,
-        ..Default::default()
-    };
-    accounts
-        .revoke_service_account_token(request)
-        .await
-        .unwrap();
-    let (person, _) = owner.person("gone@example.com", "owner", "").await;
-    let nobody = server.nobody();
-    let signed_in = nobody.sign_in("gone@example.com", PASSWORD).await.unwrap();
-    let request = RevokeSessionRequest {
-        name: signed_in.session.unwrap().name,
-    };
-    person.auth().revoke_session(request).await.unwrap();
-    let [expired_personal, revoked_personal] = ended_tokens(&person).await;
-    let ended = vec![
-        ("an expired personal token", expired_personal),
-        ("a revoked personal token", revoked_personal),
-        ("an expired token", expired),
-        ("a revoked token", made.secret),
-        ("a revoked session", signed_in.secret),
-    ];
-    for (what, secret) in &ended {
-        let caller = server.caller(secret);
-        burgee_tests::wait::until(what, burgee_tests::wait::SOON, async || {
-            let asked = burgee_proto::admin::v1::WhoAmIRequest {};
-            caller.auth().who_am_i(asked).await.is_err()
-        })
-        .await;
-    }
-    ended
-}
-
-/// Another organization; gives its owner's token.
-pub(crate) async fn other_organization(server: &TestServer) -> String {
+/// Another organization; gives its owner's token, and a session of an owner who is a person.
+pub(crate) async fn other_organization(server: &TestServer) -> [String; 2] {
     let url = server.database().url();
     let command = [
         "create-organization",
@@ -334,7 +263,12 @@ pub(crate) async fn other_organization(server: &TestServer) -> String {
     let output = run(&built("burgee-server"), &command);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let token = String::from_utf8(output.stdout).unwrap();
+    let token = token.trim().to_owned();
+    let owner = server.caller(&token);
+    owner.person("eve@example.com", "owner", "").await;
+    let signed_in = server.nobody().sign_in("eve@example.com", PASSWORD).await;
+    [token, signed_in.unwrap().secret]
 }
 
 /// All that a refusal says, but for uids, which differ from one world to another.
