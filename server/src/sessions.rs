@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::access::Origin;
 use crate::error::Error;
-use crate::names::{IdentityProviderName, SessionName};
+use crate::names::{IdentityProviderName, MemberName, SessionName};
 use crate::random;
 use crate::stored::timestamp;
 
@@ -272,6 +272,24 @@ pub async fn end(
     .fetch_optional(connection)
     .await?;
     Ok(row)
+}
+
+/// The organization that a session opens, and its member whose it is.
+///
+/// # Errors
+/// Those of the database.
+pub async fn owner(
+    connection: &mut PgConnection,
+    session: Uuid,
+) -> Result<(Uuid, MemberName), Error> {
+    let owner = sqlx::query!(
+        "select m.organization_id, m.id from sessions s join members m on m.id = s.member_id
+         where s.id = $1",
+        session,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((owner.organization_id, MemberName { uid: owner.id }))
 }
 
 /// Ends all of a person's sessions but for one, in all of their organizations.

@@ -70,9 +70,11 @@ async fn end(app: &App, authorized: &Authorized, id: Uuid) -> Result<Option<Row>
     let mut transaction = app.begin().await?;
     let ended = sessions::end(&mut transaction, of, id).await?;
     if ended.is_some() {
+        // It may be of another organization than the call: that one is told.
+        let (organization, member) = sessions::owner(&mut transaction, id).await?;
         let event = Event {
-            organization: authorized.organization(),
-            actor: &authorized.principal().actor,
+            organization,
+            actor: &member.to_string(),
             method: authorized.method(),
             resource: &SessionName { uid: id }.to_string(),
             part: "session",

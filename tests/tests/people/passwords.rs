@@ -2,8 +2,8 @@
 //! person alone.
 
 use burgee_proto::admin::v1::{
-    ChangePasswordRequest, CreatePasswordResetRequest, CreatePasswordResetResponse,
-    DeactivateMemberRequest, ResetPasswordRequest, SwitchOrganizationRequest,
+    AuditEntry, ChangePasswordRequest, CreatePasswordResetRequest, CreatePasswordResetResponse,
+    DeactivateMemberRequest, ResetPasswordRequest, RevokeSessionRequest, SwitchOrganizationRequest,
 };
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{fields, reason, refused};
@@ -214,6 +214,17 @@ async fn a_person_of_two_organizations_switches_and_neither_opens_the_other() {
         ada.auth().switch_organization(to("nowhere")).await,
         Code::NotFound,
     );
+
+    // A session that is ended from elsewhere is told of where it was.
+    let session = switched.session.unwrap().name;
+    let request = RevokeSessionRequest {
+        name: session.clone(),
+    };
+    ada.auth().revoke_session(request).await.unwrap();
+    let ends = |entry: &AuditEntry| entry.method.ends_with("/RevokeSession");
+    let told = audit(&other).await.into_iter().find(ends).unwrap();
+    assert_eq!((told.actor, told.resource), (there.subject, session));
+    assert!(!audit(owner).await.iter().any(ends));
 
     // The link of one organization would open the other.
     let status = refused(link(owner, &member.name).await, Code::FailedPrecondition);
