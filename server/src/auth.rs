@@ -99,7 +99,12 @@ pub async fn authenticate(
         Ok(Recognised::Unproven) => {
             let origin = Origin::of(&request);
             request.extensions_mut().insert(origin);
-            next.run(request).await
+            let response = next.run(request).await;
+            let refusal = refusal(response.headers());
+            if refusal.is_some_and(|status| status.code() == Code::Unauthenticated) {
+                denials.note_anonymous();
+            }
+            response
         }
         Ok(Recognised::NotOurs) => next.run(request).await,
         Err(status) => {
@@ -111,10 +116,14 @@ pub async fn authenticate(
     }
 }
 
+/// What a call was refused with: that is where others have the beginning of their answer.
+fn refusal(headers: &HeaderMap) -> Option<Status> {
+    Status::from_header_map(headers)
+}
+
 /// The permission that a call was refused for want of.
 fn lacking(headers: &HeaderMap) -> Option<String> {
-    // A refused call has its status where others have the beginning of their answer.
-    let status = Status::from_header_map(headers)?;
+    let status = refusal(headers)?;
     if status.code() != Code::PermissionDenied {
         return None;
     }

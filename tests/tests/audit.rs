@@ -237,8 +237,19 @@ async fn refused_attempts_are_told_with_their_count() {
         !refusals(true).await.is_empty()
     })
     .await;
-    // What is counted still is told at the end.
+    let stranger = server.nobody();
+    let outcome = stranger.sign_in("nobody@example.com", "a guess").await;
+    refused(outcome, Code::Unauthenticated);
+    // What is counted still is told at the end; of strangers, to the server's log alone.
     server.stop().await;
+    let log = server.log();
+    let strangers = log
+        .lines()
+        .find(|line| line.contains("calls without a known credential"));
+    assert!(
+        strangers.is_some_and(|line| line.contains("calls=2")),
+        "{log}"
+    );
     server.start_again().await;
 
     let told = refusals(true).await;

@@ -32,7 +32,8 @@ pub struct Denials(Arc<Mutex<Held>>);
 #[derive(Debug, Default)]
 struct Held {
     attempts: HashMap<Attempt, Count>,
-    /// Calls without a credential that is known, since they were last told of.
+    /// Calls without a credential, a password or a link that is known, since they were last told
+    /// of.
     anonymous: u64,
     /// Attempts that there was no room for, likewise.
     lost: u64,
@@ -84,7 +85,7 @@ impl Denials {
         count.permissions.insert(permission.to_owned());
     }
 
-    /// Somebody had no credential that is known.
+    /// Somebody had no credential, password or link that is known.
     pub fn note_anonymous(&self) {
         self.held().anonymous += 1;
     }
