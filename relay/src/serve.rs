@@ -7,7 +7,7 @@ use axum::middleware::from_fn;
 use axum::routing::get;
 use burgee_hub::{CROSS_ORIGIN_PATHS, CloseConnection, Hub, explain};
 use burgee_runtime::browsers::{self, AllowedOrigins};
-use burgee_runtime::calls::{CallLimits, guard, only_calls, unknown_path};
+use burgee_runtime::calls::{CallLimits, Shapes, guard, only_calls, unknown_path};
 use burgee_runtime::{Limits, Listening};
 use http::StatusCode;
 use tokio::sync::watch;
@@ -58,9 +58,10 @@ pub(crate) async fn serve(
 
     let health_service = health_service.max_decoding_message_size(OPEN_REQUEST_BYTES_MAX);
     let routes = with_reflection(hub.routes().add_service(health_service))?;
+    let router = router(routes, forwarding, &terms.origins)?;
     let closing = CancellationToken::new();
     let serving = tokio::spawn(listening.serve(
-        router(routes, forwarding, &terms.origins),
+        router,
         |extensions, connection| {
             // So that the hub can close a connection whose peer takes nothing.
             extensions.insert(CloseConnection(connection.close.clone()));
@@ -79,7 +80,11 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn router(routes: Routes, forwarding: &Forwarding, origins: &AllowedOrigins) -> Router {
+fn router(
+    routes: Routes,
+    forwarding: &Forwarding,
+    origins: &AllowedOrigins,
+) -> Result<Router, tonic_reflection::server::Error> {
     // gRPC-web answers 400 to whatever it does not know, so it stands around the
     // gRPC routes alone.
     let services = routes
@@ -91,8 +96,9 @@ fn router(routes: Routes, forwarding: &Forwarding, origins: &AllowedOrigins) -> 
         .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
         .merge(services)
         .fallback(unknown_path);
-    let guarded = guard(router, &CallLimits::default(), explain);
-    browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS)
+    let shapes = Shapes::read(burgee_proto::FILE_DESCRIPTOR_SET)?;
+    let guarded = guard(router, &CallLimits::default(), shapes, explain);
+    Ok(browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS))
 }
 
 /// Describes every service, and the error details that they answer with, in both

@@ -21,7 +21,7 @@ use burgee_proto::admin::v1::project_service_server::ProjectServiceServer;
 use burgee_proto::admin::v1::segment_service_server::SegmentServiceServer;
 use burgee_proto::admin::v1::service_account_service_server::ServiceAccountServiceServer;
 use burgee_runtime::browsers::{self, AllowedOrigins};
-use burgee_runtime::calls::{CallLimits, guard, only_calls, unknown_path};
+use burgee_runtime::calls::{CallLimits, Shapes, guard, only_calls, unknown_path};
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_web::GrpcWebLayer;
@@ -83,7 +83,9 @@ pub fn router(
         .layer(from_fn(auth::admit_cookies))
         .layer(from_fn(only_calls));
     let all = services.merge(http::router()).fallback(unknown_path);
-    let guarded = guard(all, &CallLimits::default(), explain);
+    let shapes = Shapes::read(burgee_proto::FILE_DESCRIPTOR_SET)
+        .map_err(tonic_reflection::server::Error::from)?;
+    let guarded = guard(all, &CallLimits::default(), shapes, explain);
     Ok(browsers::admit(guarded, origins, CROSS_ORIGIN_PATHS))
 }
 

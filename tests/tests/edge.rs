@@ -5,5 +5,6 @@ mod addresses;
 mod bodies;
 mod contents;
 mod headers;
+mod memory;
 mod origins;
 mod rates;

@@ -9,6 +9,8 @@ mod bodies;
 mod deadline;
 mod kind;
 mod open_streams;
+mod shapes;
+mod wire;
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,6 +29,7 @@ use self::bodies::Bodies;
 pub use self::deadline::Deadline;
 pub use self::kind::{Kind, only_calls};
 use self::open_streams::OpenStreams;
+pub use self::shapes::Shapes;
 use crate::ClientAddress;
 use crate::shares::{Quota, Share, Shares};
 
@@ -38,7 +41,8 @@ pub struct CallLimits {
     /// until it begins.
     pub calls: Quota,
     /// Bytes of requests that have not come whole, or wait for their response to begin.
-    /// Each weighs a few KiB more than what was sent of it.
+    /// Each weighs a few KiB more than what was sent of it, and what it becomes when it is
+    /// decoded.
     pub body_bytes: Quota,
     /// Open streams of gRPC's own services: reflection, and watches of health. They
     /// need no credential, so nobody else counts them.
@@ -96,7 +100,8 @@ impl Default for CallLimits {
     }
 }
 
-/// Puts `router` behind the limits, with an answer to panics.
+/// Puts `router` behind the limits, with an answer to panics. `shapes` tells what requests
+/// become.
 ///
 /// Errors that are not of a service have no details, so `explain` gives them some:
 /// `RESOURCE_EXHAUSTED` (one call too many), `INVALID_ARGUMENT` (a request that cannot be
@@ -109,7 +114,7 @@ impl Default for CallLimits {
 ///
 /// A request is read before anything is done for it, so that one that never comes whole
 /// holds its own few bytes and no place. Only the requests of reflection are streams.
-pub fn guard(router: Router, limits: &CallLimits, explain: Explain) -> Router {
+pub fn guard(router: Router, limits: &CallLimits, shapes: Shapes, explain: Explain) -> Router {
     let places = |quota| Places {
         taken: Shares::default(),
         quota,
@@ -122,6 +127,7 @@ pub fn guard(router: Router, limits: &CallLimits, explain: Explain) -> Router {
         },
         bodies: Bodies {
             places: places(limits.body_bytes),
+            shapes,
             deadline: limits.body_deadline,
         },
         deadline: limits.deadline,

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use tonic::Status;
 
 use super::open_streams::REFLECTION;
-use super::{Places, busy};
+use super::{Kind, Places, Shapes, busy};
 use crate::shares::Share;
 
 /// The longest request: 4 MiB, as base64 in gRPC-web, and what is around them. The
@@ -20,10 +20,18 @@ const BODY_BYTES_MAX: usize = 6 << 20;
 /// What a request that is awaited weighs at least: its headers and its task.
 const WEIGHT_BYTES: usize = 8 << 10;
 
+/// A request that is no longer than this becomes nothing large, in bytes.
+const SMALL_BYTES: usize = 256;
+
+/// The most that a request may take once it is decoded, in bytes: several times what any
+/// takes that is accepted.
+const DECODED_BYTES_MAX: usize = 24 << 20;
+
 /// The room for requests.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies {
     pub(super) places: Places,
+    pub(super) shapes: Shapes,
     pub(super) deadline: Duration,
 }
 
@@ -44,6 +52,16 @@ impl Bodies {
         let whole = tokio::time::timeout(self.deadline, read(body, &mut room)).await;
         let late = |_| Status::deadline_exceeded("the request did not come in time");
         let whole = whole.map_err(late)??;
+        if whole.len() > SMALL_BYTES {
+            let is_text = Kind::is_text(&head.headers);
+            let decoded = self.shapes.decoded_bytes(head.uri.path(), &whole, is_text);
+            if decoded > DECODED_BYTES_MAX {
+                return Err(Status::out_of_range("the message has too many parts"));
+            }
+            if decoded > WEIGHT_BYTES && !room.grow(decoded) {
+                return Err(busy());
+            }
+        }
         Ok((Request::from_parts(head, whole.into()), Some(room)))
     }
 }

@@ -17,6 +17,9 @@ const GRPC_WEB: [&str; 4] = [
     "application/grpc-web-text+proto",
 ];
 
+/// What those begin with that are text.
+const GRPC_WEB_TEXT: &[u8] = b"application/grpc-web-text";
+
 /// What a message says that it is. JSON will be one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -43,6 +46,12 @@ impl Kind {
         } else {
             Self::Other
         }
+    }
+
+    /// Whether messages are written as base64, which only gRPC-web knows.
+    pub(super) fn is_text(headers: &HeaderMap) -> bool {
+        let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        value.is_some_and(|value| value.starts_with(GRPC_WEB_TEXT))
     }
 }
 

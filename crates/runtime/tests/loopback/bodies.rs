@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body as ServedBody;
 use axum::routing::post;
-use burgee_runtime::calls::{CallLimits, guard};
+use burgee_runtime::calls::{CallLimits, Shapes, guard};
 use burgee_runtime::shares::Quota;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -68,7 +68,7 @@ async fn served(limits: &CallLimits) -> Served {
         .route("/length", post(length))
         .route(REFLECTION, post(echo))
         .route(WATCH, post(async || pending()));
-    Served::new(guard(router, limits, |bare| bare)).await
+    Served::new(guard(router, limits, Shapes::default(), |bare| bare)).await
 }
 
 fn pending() -> Response<ServedBody> {

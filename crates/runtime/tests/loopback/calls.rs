@@ -4,7 +4,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::{get, post};
-use burgee_runtime::calls::{CallLimits, Deadline, guard, unknown_path};
+use burgee_runtime::calls::{CallLimits, Deadline, Shapes, guard, unknown_path};
 use burgee_runtime::shares::Quota;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -31,7 +31,8 @@ async fn hangs() {
 }
 
 async fn guarded(limits: CallLimits, router: Router) -> Served {
-    Served::new(guard(router.fallback(unknown_path), &limits, detailed)).await
+    let router = router.fallback(unknown_path);
+    Served::new(guard(router, &limits, Shapes::default(), detailed)).await
 }
 
 /// With the code as its details.
