@@ -192,6 +192,31 @@ async fn check_password(
     }
 }
 
+/// Refuses a session that has ended since somebody was recognised by it: what they proved before
+/// may have been what ended it. Whoever would end it waits until this transaction is over.
+///
+/// # Errors
+/// [`Error::ProofInvalid`].
+pub async fn demand_live(
+    connection: &mut PgConnection,
+    person: Uuid,
+    session: Uuid,
+) -> Result<(), Error> {
+    shut_out(connection, person).await?;
+    end_of(connection, session).await.map(drop)
+}
+
+/// Makes whoever begins or ends a session of a person wait, and waits for them.
+async fn shut_out(connection: &mut PgConnection, person: Uuid) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        "select id from people where id = $1 for no key update",
+        person
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(())
+}
+
 /// When a session ends that opens something still. Nobody ends it meanwhile.
 async fn end_of(connection: &mut PgConnection, session: Uuid) -> Result<OffsetDateTime, Error> {
     let end = sqlx::query_scalar!(
@@ -302,12 +327,7 @@ pub async fn end_all(
     staying: Option<Uuid>,
 ) -> Result<(), Error> {
     // Whoever is about to begin one comes first, and it ends; or finds that they may not.
-    sqlx::query_scalar!(
-        "select id from people where id = $1 for no key update",
-        person
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
+    shut_out(connection, person).await?;
     sqlx::query!(
         "update sessions s set ended_at = clock_timestamp()
          from members m

@@ -31,6 +31,34 @@ pub(crate) async fn is_shut_out(caller: &Caller) {
     .await;
 }
 
+/// What a call comes to whose session ends, with all others, before it does anything.
+async fn overtaken<T: Send + 'static>(
+    server: &TestServer,
+    call: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    let database = server.database();
+    let mut holding = database.pool().begin().await.unwrap();
+    sqlx::query("select id from people for update")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let call = tokio::spawn(call);
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    until(
+        "the call waits for whoever holds the lock",
+        SOON,
+        async || database.number(waiting).await == 1,
+    )
+    .await;
+    sqlx::query("update sessions set ended_at = now()")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    holding.commit().await.unwrap();
+    call.await.unwrap()
+}
+
 /// The audit log, oldest first.
 pub(crate) async fn audit(owner: &Caller) -> Vec<AuditEntry> {
     let request = ListAuditEntriesRequest {

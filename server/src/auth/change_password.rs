@@ -9,6 +9,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::passwords::Context;
+use crate::sessions;
 use crate::texts::Violations;
 
 /// Changes the caller's password.
@@ -32,6 +33,8 @@ pub(super) async fn change_password(
     let password_hash = turn.hash_new(request.new_password, context).await?;
     let told = Told::by(authorized, person.member);
     let mut transaction = app.begin().await?;
+    // Another password since was set by whoever ended this session.
+    sessions::demand_live(&mut transaction, session.person, session.id).await?;
     let changed = (session.person, password_hash.as_str());
     let staying = Staying {
         session: Some(session.id),

@@ -38,6 +38,8 @@ pub(super) async fn enroll(
     let person = Person::of(app, authorized).await?;
     person.demand(app, authorized, request.password).await?;
     let mut transaction = app.begin().await?;
+    let session = authorized.session()?;
+    sessions::demand_live(&mut transaction, person.id, session.id).await?;
     let enrolled = second_factor::enroll(&mut transaction, &app.sealing, person.id).await?;
     let enrolled = enrolled.ok_or_else(|| is_set(person.member))?;
     transaction.commit().await?;
@@ -64,6 +66,8 @@ pub(super) async fn confirm(
     let told = Told::by(authorized, member);
     let attempt = attempt(app, session.person, &code, told).await?;
     let mut transaction = app.begin().await?;
+    // Whoever was shut out a moment ago sets nothing that keeps their owner out.
+    sessions::demand_live(&mut transaction, session.person, session.id).await?;
     let (given, now) = ((session.person, &code), OffsetDateTime::now_utc());
     let confirmation = second_factor::confirm(&mut transaction, &app.sealing, given, now).await?;
     let codes = match confirmation {

@@ -7,6 +7,7 @@ use burgee_proto::admin::v1::{
 };
 use burgee_proto::types::v1::ErrorReason;
 use serde_json::json;
+use sqlx::{Postgres, Transaction};
 
 use super::enroll_second_factor::exposed;
 use super::password_again::{self, Person};
@@ -16,6 +17,7 @@ use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::second_factor::{self, Code};
+use crate::sessions;
 use crate::texts::Violations;
 
 /// Takes the caller's second factor away.
@@ -29,7 +31,7 @@ pub(super) async fn disable(
     request: DisableSecondFactorRequest,
 ) -> Result<DisableSecondFactorResponse, Error> {
     let person = prove(app, authorized, (request.password, &request.code)).await?;
-    let mut transaction = app.begin().await?;
+    let mut transaction = begin(app, authorized).await?;
     if !second_factor::remove(&mut transaction, person.id).await? {
         return Err(is_not_set(&person));
     }
@@ -50,7 +52,7 @@ pub(super) async fn regenerate_recovery_codes(
     request: RegenerateRecoveryCodesRequest,
 ) -> Result<RegenerateRecoveryCodesResponse, Error> {
     let person = prove(app, authorized, (request.password, &request.code)).await?;
-    let mut transaction = app.begin().await?;
+    let mut transaction = begin(app, authorized).await?;
     let codes = second_factor::new_recovery_codes(&mut transaction, person.id).await?;
     let codes = codes.ok_or_else(|| is_not_set(&person))?;
     let told = Told::by(authorized, person.member);
@@ -79,6 +81,17 @@ async fn prove(
         true => Ok(person),
         false => Err(is_not_set(&person)),
     }
+}
+
+/// Opens a transaction in which the session of the call does not end.
+async fn begin(
+    app: &App,
+    authorized: &Authorized,
+) -> Result<Transaction<'static, Postgres>, Error> {
+    let session = authorized.session()?;
+    let mut transaction = app.begin().await?;
+    sessions::demand_live(&mut transaction, session.person, session.id).await?;
+    Ok(transaction)
 }
 
 fn is_not_set(person: &Person) -> Error {

@@ -12,7 +12,7 @@ use burgee_tests::server::TestServer;
 use prost_types::value::Kind;
 use tonic::{Code, Status};
 
-use super::{audit, is_shut_out, other_organization, who_am_i};
+use super::{audit, is_shut_out, other_organization, overtaken, who_am_i};
 
 const ADA: &str = "ada@example.com";
 const NEW: &str = "seventeen copper kettles";
@@ -101,6 +101,16 @@ async fn a_changed_password_ends_personal_tokens_if_it_shall() {
     });
     let expected = [false, true].map(|it| Some(Kind::BoolValue(it)));
     assert_eq!(revoked.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_while_they_change_the_password_changes_nothing() {
+    let server = TestServer::start().await;
+    let (ada, _) = server.admin().person(ADA, "viewer", "").await;
+    let outcome = overtaken(&server, async move { change(&ada, PASSWORD, NEW).await }).await;
+    let status = refused(outcome, Code::Unauthenticated);
+    assert_eq!(reason(&status), "CREDENTIAL_INVALID");
+    server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
 }
 
 #[tokio::test]

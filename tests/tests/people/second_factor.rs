@@ -15,7 +15,7 @@ use burgee_tests::server::TestServer;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{audit, is_shut_out, other_organization, who_am_i};
+use super::{audit, is_shut_out, other_organization, overtaken, who_am_i};
 
 const ADA: &str = "ada@example.com";
 const WRONG: &str = "lanterns over harbour 8";
@@ -49,6 +49,27 @@ async fn regenerate(caller: &Caller, code: &str) -> Result<Vec<String>, Status> 
     };
     let answer = caller.auth().regenerate_recovery_codes(request).await?;
     Ok(answer.into_inner().recovery_codes)
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_sets_no_second_factor_and_takes_none_away() {
+    let server = TestServer::with_secret_keys(&KeyFile::with(&[1])).await;
+    let (ada, _) = server.admin().person(ADA, "viewer", "").await;
+    let app = ada.begin_second_factor().await.unwrap();
+    let code = app.code();
+    let confirming = async move { ada.confirm_second_factor(&code).await };
+    is_refused_for(overtaken(&server, confirming).await, "CREDENTIAL_INVALID");
+    // Their own password is enough still.
+    let signed_in = server.nobody().sign_in(ADA, PASSWORD).await.unwrap();
+    let ada = server.caller(&signed_in.secret);
+    let enrolled = ada.enroll(server.database()).await;
+    let code = enrolled.app.code();
+    let disabling = async move { disable(&ada, PASSWORD, &code).await };
+    is_refused_for(overtaken(&server, disabling).await, "CREDENTIAL_INVALID");
+    is_refused_for(
+        server.nobody().sign_in(ADA, PASSWORD).await,
+        "SECOND_FACTOR_REQUIRED",
+    );
 }
 
 #[tokio::test]
