@@ -77,8 +77,8 @@ struct Row {
     erased: Vec<String>,
 }
 
-/// How much of entries is held at a time, in bytes, and one entry more.
-const READ_BYTES_MAX: usize = 16 << 20;
+/// So many entries at most, which hold so many bytes together, and one more.
+type Room = (i64, usize);
 
 /// Which rows, and in which order.
 #[derive(Debug, Clone)]
@@ -171,8 +171,13 @@ impl Query {
         })
     }
 
-    /// Reads so many rows after one, or fewer that hold [`READ_BYTES_MAX`] or more together.
-    async fn read(&self, pool: &PgPool, after: Option<i64>, rows: i64) -> Result<Vec<Row>, Error> {
+    /// Reads the rows after one for which there is room.
+    async fn read(
+        &self,
+        pool: &PgPool,
+        after: Option<i64>,
+        (rows, bytes): Room,
+    ) -> Result<Vec<Row>, Error> {
         let rows = sqlx::query_as!(
             Row,
             r#"with entries as (
@@ -219,16 +224,11 @@ impl Query {
             after,
             self.newest_first,
             rows,
-            i64::try_from(READ_BYTES_MAX).map_err(Error::internal)?,
+            i64::try_from(bytes).map_err(Error::internal)?,
         )
         .fetch_all(pool)
         .await?;
         Ok(rows)
-    }
-
-    /// Whether rows that were read are fewer than there are for all that they hold.
-    fn stopped_early(rows: &[Row]) -> bool {
-        rows.iter().map(Row::content_bytes).sum::<usize>() >= READ_BYTES_MAX
     }
 }
 

@@ -16,6 +16,9 @@ use crate::error::Error;
 
 /// Rows that are read at a time.
 const ROWS: i64 = 200;
+/// How much of rows is held at a time, in bytes, and one row more: whoever takes nothing of many
+/// exports holds that of each.
+const READ_BYTES_MAX: usize = 256 << 10;
 /// The longest part of the text, in bytes.
 const PART_MAX: usize = 1 << 20;
 
@@ -89,7 +92,10 @@ impl Export {
             // A failure ends the stream.
             self.ended = true;
             let pool = &self.app.pools.read;
-            let rows = self.query.read(pool, self.written, ROWS).await?;
+            let rows = self
+                .query
+                .read(pool, self.written, (ROWS, READ_BYTES_MAX))
+                .await?;
             self.written = rows.last().map(|row| row.id).or(self.written);
             let mut text = Vec::new();
             for row in &rows {

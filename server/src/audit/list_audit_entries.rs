@@ -10,6 +10,8 @@ use crate::page::Page;
 
 /// An entry with more content than this is shown without it, in bytes.
 const ENTRY_MAX: usize = 256 << 10;
+/// How much of entries is held for a page, in bytes, and one entry more.
+const READ_BYTES_MAX: usize = 16 << 20;
 /// A page ends after so much content, in bytes: clients take messages of 4 MiB.
 const PAGE_MAX: usize = 2 << 20;
 
@@ -30,9 +32,10 @@ pub async fn list_audit_entries(
         &request.page_token,
         &["audit", &question],
     )?;
-    let after = page.after()?;
-    let mut rows = query.read(&app.pools.read, after, page.rows()).await?;
-    let there_are_more = Query::stopped_early(&rows);
+    let (after, room) = (page.after()?, (page.rows(), READ_BYTES_MAX));
+    let mut rows = query.read(&app.pools.read, after, room).await?;
+    // Fewer than there are, for all that they hold.
+    let there_are_more = rows.iter().map(Row::content_bytes).sum::<usize>() >= READ_BYTES_MAX;
     let mut next_page_token = page.cut(&mut rows, |row| row.id.to_string());
     let shown = shown_within(&rows, PAGE_MAX);
     if shown.is_some() || (there_are_more && next_page_token.is_empty()) {

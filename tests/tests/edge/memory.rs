@@ -1,8 +1,10 @@
-//! What a request makes a server hold is of the order of its bytes.
+//! What a request makes a server hold is of the order of its bytes, and what nobody takes of an
+//! answer is little.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use burgee_tests::callers::channel;
+use burgee_proto::admin::v1::{AuditFormat, ExportAuditEntriesRequest};
+use burgee_tests::callers::{Caller, channel};
 use burgee_tests::relay::TestRelay;
 use burgee_tests::server::TestServer;
 use bytes::Bytes;
@@ -83,4 +85,45 @@ async fn a_message_that_would_become_enormous_is_refused_before_it_is_made() {
     }
     let grown = server.peak_memory_bytes() - before;
     assert!(grown < COPIES, "{} MiB", grown / MIB);
+}
+
+/// Entries of 256 KiB each.
+const LARGE_ENTRIES: &str = "insert into audit_entries (organization_id, actor, method, request_id,
+         resource, part, reason, before, address, user_agent, denied)
+     select id, 'test', 'test', '', '', '', '', to_json(repeat('x', 256 * 1024)), '', '', 0
+     from organizations cross join generate_series(1, 64)";
+
+#[tokio::test]
+async fn exports_that_nobody_takes_hold_little_each() {
+    /// How many there are at a time.
+    const EXPORTS: u64 = 32;
+    /// What one of them holds at most: so much text, what it is made of, and HTTP/2's buffers.
+    const EACH: u64 = 3 * MIB;
+
+    let server = TestServer::start().await;
+    server
+        .database()
+        .execute(LARGE_ENTRIES.to_owned())
+        .await
+        .unwrap();
+    let token = server.database().admin_token().await;
+    let before = server.memory_bytes();
+    let mut held = Vec::new();
+    for _ in 0..EXPORTS {
+        let request = ExportAuditEntriesRequest {
+            format: AuditFormat::Csv.into(),
+            ..ExportAuditEntriesRequest::default()
+        };
+        // Each by a connection of its own, so that none waits for another's window.
+        let reader = Caller::new(server.address(), &token);
+        let export = reader.audit().export_audit_entries(request).await.unwrap();
+        let mut export = export.into_inner();
+        // The names of the columns, and the first entries.
+        for _ in 0..2 {
+            export.message().await.unwrap().unwrap();
+        }
+        held.push(export);
+    }
+    let grown = server.memory_bytes().saturating_sub(before);
+    assert!(grown < EXPORTS * EACH, "{} MiB", grown / MIB);
 }
