@@ -517,3 +517,35 @@ async fn the_built_in_roles_and_all_permissions_are_published() {
     assert_eq!(roles[4].permissions, all);
     assert!(roles.iter().all(|role| role.built_in));
 }
+
+#[tokio::test]
+async fn nobody_has_so_many_roles_that_others_wait_while_they_are_read() {
+    let server = TestServer::start().await;
+    let owner = server.admin();
+    owner.create_account("ci").await;
+    owner.create_group("crew").await;
+    for (table, column, subject, maximum) in [
+        (
+            "service_accounts",
+            "service_account_id",
+            "serviceAccounts/ci",
+            1_000,
+        ),
+        ("groups", "group_id", "groups/crew", 100),
+    ] {
+        let key = subject.split('/').next_back().unwrap();
+        let all_but_one = format!(
+            "insert into role_bindings (id, organization_id, {column}, role, created_by)
+             select gen_random_uuid(), organization_id, id, 'role-' || number, 'test'
+             from {table} cross join generate_series(2, {maximum}) as number where key = '{key}'"
+        );
+        server.database().execute(all_but_one).await.unwrap();
+        let last = owner.bind_subject(subject, "viewer", "").await.unwrap();
+        let outcome = owner.bind_subject(subject, "developer", "").await;
+        let status = refused(outcome, Code::FailedPrecondition);
+        assert_eq!(reason(&status), "LIMIT_EXCEEDED");
+        // What they have already is no more.
+        let again = owner.bind_subject(subject, "viewer", "").await.unwrap();
+        assert_eq!(again.uid, last.uid);
+    }
+}

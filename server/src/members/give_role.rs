@@ -11,6 +11,12 @@ use crate::error::Error;
 use crate::names::{EnvironmentName, ProjectName, RoleName, SubjectName};
 use crate::{environments, projects};
 
+/// The most roles that a member or a service account has beside those of groups: all of them are
+/// read whenever they call.
+const BINDINGS_MAX: i64 = 1_000;
+/// The same of a group, of which a member is in many.
+const BINDINGS_OF_GROUP_MAX: i64 = 100;
+
 /// A role somewhere, which nobody has yet.
 #[derive(Debug, Clone)]
 pub(super) struct RoleAt {
@@ -116,6 +122,7 @@ pub(super) async fn give(
     };
     let places = (given.project, given.environment);
     if insert(change, &binding, id, places).await? {
+        keep_limit(change, &binding.subject, id).await?;
         record(change, None, Some(&binding))?;
         return Ok(binding);
     }
@@ -153,6 +160,26 @@ async fn insert(
     .execute(change.connection())
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// Refuses one role more than a subject may have.
+async fn keep_limit(change: &mut Change, subject: &SubjectName, id: Uuid) -> Result<(), Error> {
+    let maximum = match subject {
+        SubjectName::Group(_) => BINDINGS_OF_GROUP_MAX,
+        SubjectName::Member(_) | SubjectName::ServiceAccount(_) => BINDINGS_MAX,
+    };
+    let held = sqlx::query_scalar!(
+        r#"select count(*) as "held!" from role_bindings
+           where service_account_id = $1 or member_id = $1 or group_id = $1"#,
+        id,
+    )
+    .fetch_one(change.connection())
+    .await?;
+    if held <= maximum {
+        return Ok(());
+    }
+    let description = format!("{subject} has {maximum} roles; take some away, or use wider ones");
+    Err(Error::limit("role_bindings", maximum, subject, description))
 }
 
 /// Gives back what was taken away a moment ago, of the organization as a whole.
