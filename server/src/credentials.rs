@@ -73,7 +73,7 @@ pub fn successors_end(
 
 /// When the old one ends: after the overlap, or sooner if it was to end sooner.
 #[must_use]
-pub fn end_of_rotated(
+pub fn end_of_replaced(
     expires_at: Option<OffsetDateTime>,
     overlap: Duration,
     now: OffsetDateTime,
@@ -105,11 +105,11 @@ mod tests {
     #[test]
     fn the_old_one_ends_after_the_overlap_or_when_it_would_have() {
         let now = OffsetDateTime::UNIX_EPOCH;
-        assert_eq!(end_of_rotated(None, HOUR, now), now + HOUR);
+        assert_eq!(end_of_replaced(None, HOUR, now), now + HOUR);
         let later = now + 2 * HOUR;
-        assert_eq!(end_of_rotated(Some(later), HOUR, now), now + HOUR);
+        assert_eq!(end_of_replaced(Some(later), HOUR, now), now + HOUR);
         let sooner = now + HOUR / 2;
-        assert_eq!(end_of_rotated(Some(sooner), HOUR, now), sooner);
+        assert_eq!(end_of_replaced(Some(sooner), HOUR, now), sooner);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::create_api_key::make;
 use super::{KeyEntry, cover, patterns};
 use crate::change::scope::Scope;
 use crate::change::{Change, Mutation, mutation_fields};
-use crate::credentials::{conceal_secret, end_of_rotated, overlap, successors_end};
+use crate::credentials::{conceal_secret, end_of_replaced, overlap, successors_end};
 use crate::error::Error;
 use crate::names::ApiKeyName;
 use crate::stored::{time_of, timestamp};
@@ -39,8 +39,8 @@ impl Mutation for RotateApiKeyRequest {
             patterns::check_room(change, patterns::ROTATED_KEYS_MAX).await?;
         }
         let (new, secret) = make(change, key, old.opens.clone())?;
-        let rotated_end = end_of_rotated(end, overlap, now);
-        old.after_mut()?.expire_time = Some(timestamp(rotated_end));
+        let replaced_end = end_of_replaced(end, overlap, now);
+        old.after_mut()?.expire_time = Some(timestamp(replaced_end));
         change.put_keys(&[&old, &new]).await?;
         Ok(RotateApiKeyResponse {
             api_key: Some(new.show(change)),

@@ -20,10 +20,10 @@ impl Mutation for RotatePersonalTokenRequest {
     async fn apply(&self, change: &mut Change) -> Result<RotatePersonalTokenResponse, Error> {
         let name = own_token(&change.authorized, &self.name)?;
         let overlap = overlap(self.overlap)?;
-        let (new, secret, rotated) = tokens::rotate(change, &name, overlap).await?;
+        let (new, secret, replaced) = tokens::rotate(change, &name, overlap).await?;
         Ok(RotatePersonalTokenResponse {
             personal_token: Some(new.show_personal()),
-            rotated: Some(rotated.show_personal()),
+            replaced: Some(replaced.show_personal()),
             secret: change.shown(&secret),
             ..RotatePersonalTokenResponse::default()
         })

@@ -24,10 +24,10 @@ impl Mutation for RotateServiceAccountTokenRequest {
         let name = TokenName::parse_of_account("name", &self.name)?;
         let overlap = overlap(self.overlap)?;
         demand_cover_of(change, &name.owner).await?;
-        let (new, secret, rotated) = tokens::rotate(change, &name, overlap).await?;
+        let (new, secret, replaced) = tokens::rotate(change, &name, overlap).await?;
         Ok(RotateServiceAccountTokenResponse {
             service_account_token: Some(new.show()),
-            rotated: Some(rotated.show()),
+            replaced: Some(replaced.show()),
             secret: change.shown(&secret),
             ..RotateServiceAccountTokenResponse::default()
         })

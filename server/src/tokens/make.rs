@@ -127,10 +127,10 @@ pub async fn rotate(
         scopes: old.scopes.clone(),
     };
     let (new, secret) = make(change, (owner, old.owner.clone()), new).await?;
-    let mut rotated = old.clone();
-    rotated.expires_at = Some(credentials::end_of_rotated(old.expires_at, overlap, now));
-    write(change, &old, &rotated).await?;
-    Ok((new, secret, rotated))
+    let mut replaced = old.clone();
+    replaced.expires_at = Some(credentials::end_of_replaced(old.expires_at, overlap, now));
+    write(change, &old, &replaced).await?;
+    Ok((new, secret, replaced))
 }
 
 /// Ends a token. Ending what has ended is no fault.
