@@ -1,17 +1,15 @@
 //! One thing of each kind, and whoever calls about it.
 
 use burgee_proto::admin::v1::{
-    CreateRoleRequest, IdentityProvider, ListServiceAccountTokensRequest, ListSessionsRequest,
-    Role, Segment,
+    CreateRoleRequest, ListServiceAccountTokensRequest, ListSessionsRequest, Role, Segment,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_server::access::{BuiltIn, Permission};
 use burgee_tests::builders::boolean_flag;
 use burgee_tests::people::{PASSWORD, personal_token};
-use burgee_tests::process::{built, run};
 use burgee_tests::project::api_key;
 use burgee_tests::server::TestServer;
-use burgee_tests::single_sign_on::{create, provider};
+use burgee_tests::single_sign_on::known_identity;
 use tonic::Status;
 
 use crate::callers::{Caller, PLACES, ROLES};
@@ -145,16 +143,18 @@ impl World {
         let request = personal_token(&["flag.read"], "");
         let (_, token_of_person) = person.own_token(request).await.unwrap();
         callers.extend(tokens_of_an_admin(owner).await);
+        let identity = known_identity(server, &member.uid).await;
+        let (_, identity) = identity.rsplit_once('/').unwrap();
         Self {
             uids: Uids {
                 api_key: api_key.uid,
                 binding: binding.uid,
                 token: token.uid,
                 personal_token: token_of_person.uid,
-                member: member.uid.clone(),
+                member: member.uid,
                 invitation: invited.invitation.unwrap().uid,
                 session: session.uid,
-                identity: identity(server, &member.uid).await,
+                identity: identity.to_owned(),
             },
             callers,
             ended: ended(server, &production).await,
@@ -238,33 +238,9 @@ pub(crate) fn every_permission(role: BuiltIn) -> Vec<&'static str> {
     role.permissions().iter().map(Permission::name).collect()
 }
 
-/// An identity provider that knows a member. Nobody answers there; nobody is asked.
-async fn identity(server: &TestServer, member: &str) -> String {
-    let provider = IdentityProvider {
-        client_secret: String::new(),
-        ..provider("https://login.example.com")
-    };
-    create(server.admin(), provider).await.unwrap();
-    let name = server.database().identity(member).await;
-    let (_, uid) = name.rsplit_once('/').unwrap();
-    uid.to_owned()
-}
-
 /// Another organization; gives its owner's token, and a session of an owner who is a person.
 pub(crate) async fn other_organization(server: &TestServer) -> [String; 2] {
-    let url = server.database().url();
-    let command = [
-        "create-organization",
-        "--key",
-        "other",
-        "--database-url",
-        url,
-    ];
-    let output = run(&built("burgee-server"), &command);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    let token = String::from_utf8(output.stdout).unwrap();
-    let token = token.trim().to_owned();
+    let token = server.database().create_organization("other");
     let owner = server.caller(&token);
     owner.person("eve@example.com", "owner", "").await;
     let signed_in = server.nobody().sign_in("eve@example.com", PASSWORD).await;

@@ -90,14 +90,28 @@ impl TestDatabase {
     ///
     /// When the command fails: no server has migrated the database yet.
     pub async fn admin_token(&self) -> String {
-        let make = async || {
-            let command = ["create-admin-token", "--database-url", &self.url];
-            let output = run(&built("burgee-server"), &command);
-            let error = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{error}");
-            String::from_utf8(output.stdout).unwrap().trim().to_owned()
-        };
+        let make = async || self.operate(&["create-admin-token"]);
         self.admin_token.get_or_init(make).await.clone()
+    }
+
+    /// Makes another organization, as an operator does; the token of whoever may do everything
+    /// in it.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails: no server has migrated the database yet.
+    #[must_use]
+    pub fn create_organization(&self, key: &str) -> String {
+        self.operate(&["create-organization", "--key", key])
+    }
+
+    /// What a command of `burgee-server` on this database prints.
+    fn operate(&self, command: &[&str]) -> String {
+        let command = [command, &["--database-url", &self.url]].concat();
+        let output = run(&built("burgee-server"), &command);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// A number that a query finds.

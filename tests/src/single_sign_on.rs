@@ -239,6 +239,17 @@ pub async fn sign_in(
     complete(nobody, redirect, &begun.flow_secret).await
 }
 
+/// An identity of a new provider, which knows a member, given by name or uid. Nobody answers at
+/// the provider, and nobody is asked.
+pub async fn known_identity(server: &TestServer, member: &str) -> String {
+    let provider = IdentityProvider {
+        client_secret: String::new(),
+        ..provider("https://login.example.com")
+    };
+    create(server.admin(), provider).await.unwrap();
+    server.database().identity(member).await
+}
+
 impl Caller {
     /// Reads a provider.
     ///

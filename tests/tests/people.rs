@@ -11,7 +11,6 @@ mod strangers;
 
 use burgee_proto::admin::v1::{AuditEntry, ListAuditEntriesRequest, WhoAmIRequest, WhoAmIResponse};
 use burgee_tests::callers::Caller;
-use burgee_tests::process::{built, run};
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
 use tonic::{Code, Status};
@@ -73,19 +72,5 @@ pub(crate) async fn audit(owner: &Caller) -> Vec<AuditEntry> {
 
 /// Another organization; its owner.
 fn other_organization(server: &TestServer) -> Caller {
-    let database = server.database().url();
-    let command = [
-        "create-organization",
-        "--key",
-        "other",
-        "--database-url",
-        database,
-    ];
-    let output = run(&built("burgee-server"), &command);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    server.caller(String::from_utf8(output.stdout).unwrap().trim())
+    server.caller(&server.database().create_organization("other"))
 }

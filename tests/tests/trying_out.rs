@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use burgee_hub::credential::{Kind, generate};
 use burgee_proto::admin::v1::{EvaluateFlagsRequest, EvaluateFlagsResponse, ExplainFlagRequest};
 use burgee_proto::types::v1::{
     ErrorCode, EvaluationContext, Explanation, FlagType, Reason, ValueType,
@@ -14,9 +13,7 @@ use burgee_tests::errors::{fields, reason, refused};
 use burgee_tests::postgres::TestDatabase;
 use burgee_tests::project::{TestEnvironment, TestProject};
 use burgee_tests::server::TestServer;
-use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
-use uuid::Uuid;
 
 /// Changes that are asked for at once at another server.
 const ROUNDS: usize = 20;
@@ -242,7 +239,7 @@ async fn what_is_not_there_is_not_found_and_what_is_archived_is_said_to_be() {
 #[tokio::test]
 async fn what_another_organization_has_looks_as_what_nobody_has() {
     let server = TestServer::start().await;
-    let stranger = another_organization(&server).await;
+    let stranger = server.caller(&server.database().create_organization("other"));
     let production = TestEnvironment {
         admin: stranger.clone(),
         name: "projects/shop/environments/production".to_owned(),
@@ -263,40 +260,4 @@ async fn what_another_organization_has_looks_as_what_nobody_has() {
         .await;
     assert_eq!(shop.flag("theme").await.r#type(), FlagType::String);
     assert_eq!(ask().await, before);
-}
-
-/// Whoever may do everything in an organization of their own.
-async fn another_organization(server: &TestServer) -> Caller {
-    let secret = generate(Kind::ServiceAccount, rand::random());
-    let secret = secret.expose();
-    let (organization, account) = (Uuid::now_v7(), Uuid::now_v7());
-    let pool = server.database().pool();
-    sqlx::query("insert into organizations (id, key, display_name) values ($1, 'other', 'Other')")
-        .bind(organization)
-        .execute(pool)
-        .await
-        .unwrap();
-    sqlx::query(
-        "with account as (
-             insert into service_accounts (id, organization_id, key)
-             values ($1, $2, 'stranger') returning *)
-         insert into role_bindings (id, organization_id, service_account_id, role, created_by)
-         select id, organization_id, id, 'owner', '' from account",
-    )
-    .bind(account)
-    .bind(organization)
-    .execute(pool)
-    .await
-    .unwrap();
-    sqlx::query(
-        "insert into tokens (id, service_account_id, hash, secret_prefix, dev)
-         values ($1, $2, $3, '', false)",
-    )
-    .bind(Uuid::now_v7())
-    .bind(account)
-    .bind(Sha256::digest(secret).to_vec())
-    .execute(pool)
-    .await
-    .unwrap();
-    server.caller(secret)
 }

@@ -4,15 +4,15 @@ use std::cell::Cell;
 
 use burgee_proto::admin::v1::{
     CreateRoleRequest, DeactivateMemberRequest, GetApiKeyRequest, GetGroupRequest,
-    GetMemberRequest, GetRoleRequest, GetServiceAccountRequest, IdentityProvider,
-    ListServiceAccountTokensRequest, Role, ServiceAccount, UpdateServiceAccountRequest,
+    GetMemberRequest, GetRoleRequest, GetServiceAccountRequest, ListServiceAccountTokensRequest,
+    Role, ServiceAccount, UpdateServiceAccountRequest,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_tests::callers::Caller;
 use burgee_tests::people::personal_token;
 use burgee_tests::project::api_key;
 use burgee_tests::server::{TestServer, WITHOUT_RATE_LIMITS};
-use burgee_tests::single_sign_on::{create, provider};
+use burgee_tests::single_sign_on::known_identity;
 
 pub(super) const PRODUCTION: &str = "projects/shop/environments/production";
 pub(super) const STAGING: &str = "projects/shop/environments/staging";
@@ -87,7 +87,7 @@ impl World {
         let (relay_key, _) = api_key(owner, AccessKeyKind::Relay, &both).await;
         let (server_key, _) = api_key(owner, AccessKeyKind::Server, &[&production]).await;
         let token_of_strong = first_token(owner, "serviceAccounts/strong").await;
-        let identity = identity(&server, &boss.uid).await;
+        let identity = known_identity(&server, &boss.uid).await;
         let world = Self {
             boss: boss.name,
             gone: gone.name,
@@ -242,16 +242,6 @@ impl World {
             _ => return None,
         })
     }
-}
-
-/// The name of an identity of a provider where nobody answers, and nobody is asked.
-async fn identity(server: &TestServer, member: &str) -> String {
-    let provider = IdentityProvider {
-        client_secret: String::new(),
-        ..provider("https://login.example.com")
-    };
-    create(server.admin(), provider).await.unwrap();
-    server.database().identity(member).await
 }
 
 pub(super) async fn create_role(owner: &Caller, key: &str, permissions: &[&str]) {

@@ -7,7 +7,6 @@ use burgee_proto::admin::v1::{
 };
 use burgee_tests::errors::{fields, reason, refused};
 use burgee_tests::issuer::CLIENT_SECRET;
-use burgee_tests::process::{built, run};
 use burgee_tests::server::TestServer;
 use burgee_tests::single_sign_on::{
     ORGANIZATION, PROVIDER, SingleSignOn, begin, create, mapping, provider,
@@ -313,9 +312,7 @@ async fn a_deleted_provider_takes_its_sessions_along_and_leaves_the_members() {
 #[tokio::test]
 async fn a_stranger_learns_nothing_of_organizations_without_providers() {
     let sso = SingleSignOn::start().await;
-    let command = ["create-organization", "--key", "quiet", "--database-url"];
-    let command = [&command[..], &[sso.server.database().url()]].concat();
-    assert!(run(&built("burgee-server"), &command).status.success());
+    let _ = sso.server.database().create_organization("quiet");
     assert_eq!(options(&sso, "quiet").await, options(&sso, "nowhere").await);
     let listed = options(&sso, ORGANIZATION).await.identity_providers;
     let [option] = listed.try_into().unwrap();

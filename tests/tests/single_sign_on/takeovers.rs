@@ -8,7 +8,6 @@ use burgee_proto::admin::v1::{
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::refused;
 use burgee_tests::people::{PASSWORD, acceptance};
-use burgee_tests::process::{built, run};
 use burgee_tests::single_sign_on::{SingleSignOn, sign_in};
 use tonic::{Code, Status};
 
@@ -16,20 +15,10 @@ use super::is_refused;
 
 const VICTIM: &str = "vera@example.com";
 
-/// Another organization, and its owner's token.
+/// Another organization; its owner.
 fn other_organization(sso: &SingleSignOn) -> Caller {
-    let url = sso.server.database().url();
-    let command = [
-        "create-organization",
-        "--key",
-        "other",
-        "--database-url",
-        url,
-    ];
-    let output = run(&built("burgee-server"), &command);
-    assert!(output.status.success(), "{output:?}");
-    let token = String::from_utf8(output.stdout).unwrap();
-    sso.server.caller(token.trim())
+    let token = sso.server.database().create_organization("other");
+    sso.server.caller(&token)
 }
 
 async fn sign_in_to(
