@@ -153,16 +153,9 @@ impl Change {
             (false, &change.included_added, &change.included_removed),
             (true, &change.excluded_added, &change.excluded_removed),
         ];
-        let mut parts = BTreeSet::new();
+        // Counted before anything is written: what is too much costs nothing.
+        let config = self.segment_config(name, environment)?;
         for (excluded, added, removed) in lists {
-            let list = List {
-                environment,
-                segment,
-                excluded,
-            };
-            keys::change(self.connection(), name, list, added, removed).await?;
-            parts.extend(added.iter().chain(removed).map(|key| segment_part(key)));
-            let config = self.segment_config(name, environment)?;
             let count = if excluded {
                 &mut config.excluded_count
             } else {
@@ -173,7 +166,6 @@ impl Change {
                 .saturating_add(size(added))
                 .saturating_sub(size(removed));
         }
-        let config = self.segment_config(name, environment)?;
         if key_count(config) > SEGMENT_KEYS_MAX {
             return Err(Error::limit(
                 "segment_keys",
@@ -181,6 +173,16 @@ impl Change {
                 name,
                 format!("the segment would have more than {SEGMENT_KEYS_MAX} keys"),
             ));
+        }
+        let mut parts = BTreeSet::new();
+        for (excluded, added, removed) in lists {
+            let list = List {
+                environment,
+                segment,
+                excluded,
+            };
+            keys::change(self.connection(), name, list, added, removed).await?;
+            parts.extend(added.iter().chain(removed).map(|key| segment_part(key)));
         }
         let changed = !parts.is_empty();
         if let Some(entry) = self.segments.0.get_mut(&name.segment).filter(|_| changed) {

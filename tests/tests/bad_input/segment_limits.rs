@@ -13,6 +13,8 @@ use super::limits::{ITEM_BYTES_MAX, all, nested, values};
 
 /// Keys of a segment, on both lists.
 const SEGMENT_KEYS_MAX: usize = 200_000;
+/// In how many steps a test comes to them.
+const STEPS: usize = 4;
 
 async fn add(desk: &Desk, keys: Vec<String>) -> Result<Response<AddSegmentKeysResponse>, Status> {
     let request = AddSegmentKeysRequest {
@@ -50,18 +52,22 @@ async fn limits_of_a_segments_keys() {
     add(&desk, vec!["k".repeat(256)]).await.unwrap();
     add(&desk, keys(0, 10_000)).await.unwrap();
 
+    let half = SEGMENT_KEYS_MAX / 2;
     let lists = |included: usize, excluded: usize| SegmentConfig {
         included: keys(0, included),
-        excluded: keys(included, included + excluded),
+        excluded: keys(half, half + excluded),
         ..SegmentConfig::default()
     };
     desk.accepted().await;
     let name = desk.production.segment_name("beta");
     let limit = ("segment_keys", SEGMENT_KEYS_MAX);
-    let half = SEGMENT_KEYS_MAX / 2;
     let outcome = update(&desk, lists(half, half + 1)).await;
     desk.over(limit, &name, outcome.map(Response::new)).await;
-    update(&desk, lists(half, half)).await.unwrap();
+    // As many as there may be, in steps: no call is to be slower than a change may be.
+    for step in 1..=STEPS {
+        let some = half * step / STEPS;
+        update(&desk, lists(some, some)).await.unwrap();
+    }
     desk.accepted().await;
     let outcome = add(&desk, vec!["one-more".to_owned()]).await;
     desk.over(limit, &name, outcome).await;
