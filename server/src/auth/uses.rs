@@ -1,7 +1,7 @@
 //! Which credentials were used: tokens and sessions, as they are recognised, and API keys, as the
 //! hub tells. A use is not worth a write of its own: they are written down together, now and then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,15 +28,14 @@ pub struct Uses(Arc<Mutex<HashMap<[u8; 32], OffsetDateTime>>>);
 
 impl Uses {
     /// A credential was used.
-    pub(super) fn note(&self, hash: [u8; 32]) {
+    pub fn note(&self, hash: [u8; 32]) {
         let mut uses = self.held();
         if uses.len() < USES_MAX || uses.contains_key(&hash) {
             uses.insert(hash, OffsetDateTime::now_utc());
         }
     }
 
-    /// Writes them down now and then, and once more at the end. What could not be written is
-    /// tried again.
+    /// Writes them down now and then, and once more at the end.
     pub async fn run(self, hub: Hub, pool: PgPool, stop: CancellationToken) {
         let mut stopped = false;
         while !stopped {
@@ -44,9 +43,17 @@ impl Uses {
             stopped = stop.run_until_cancelled(pause).await.is_none();
             let told = hub.take_uses().into_iter();
             self.remember(told.map(|told| (told.hash, told.last_used_at.into())));
-            let uses: Vec<Use> = std::mem::take(&mut *self.held()).into_iter().collect();
-            for uses in uses.chunks(ROWS_MAX) {
-                if let Err(error) = write(&pool, uses).await {
+            self.write(&pool).await;
+        }
+    }
+
+    /// Writes them down. What could not be written is kept for the next time.
+    pub async fn write(&self, pool: &PgPool) {
+        let uses: Vec<Use> = std::mem::take(&mut *self.held()).into_iter().collect();
+        for uses in uses.chunks(ROWS_MAX) {
+            match write(pool, uses).await {
+                Ok(held) => self.remember(held.into_iter()),
+                Err(error) => {
                     tracing::warn!(?error, "could not write down which credentials were used");
                     self.remember(uses.iter().copied());
                 }
@@ -67,31 +74,55 @@ impl Uses {
     }
 }
 
-/// Each hash is of one kind of credential.
-async fn write(pool: &PgPool, uses: &[Use]) -> Result<(), Error> {
+/// Each hash is of one kind of credential. Gives those whose rows somebody else holds: whoever
+/// ends many at once locks them in an order of their own, and so does another replica. Nobody is
+/// waited for with rows in hand, so nobody waits in a circle.
+async fn write(pool: &PgPool, uses: &[Use]) -> Result<Vec<Use>, Error> {
     let hashes: Vec<Vec<u8>> = uses.iter().map(|(hash, _)| hash.to_vec()).collect();
     let times: Vec<OffsetDateTime> = uses.iter().map(|(_, at)| *at).collect();
-    sqlx::query!(
-        "update tokens t
-         set last_used_at = greatest(t.last_used_at, used.at)
-         from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
-         where t.hash = used.hash",
+    let tokens = sqlx::query_scalar!(
+        r#"with used as (
+               select t.id, t.hash, u.at
+               from unnest($1::bytea[], $2::timestamptz[]) as u(hash, at)
+               join tokens t on t.hash = u.hash
+               where t.last_used_at is null or t.last_used_at < u.at
+           ),
+           free as (
+               select id from tokens where id = any(array(select id from used))
+               for no key update skip locked
+           ),
+           written as (
+               update tokens t set last_used_at = greatest(t.last_used_at, used.at)
+               from free join used using (id) where t.id = free.id
+           )
+           select hash from used where id not in (select id from free)"#,
         &hashes,
         &times,
     )
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
-    sqlx::query!(
-        "update sessions s
-         set last_seen_at = greatest(s.last_seen_at, used.at)
-         from unnest($1::bytea[], $2::timestamptz[]) as used(hash, at)
-         where s.hash = used.hash",
+    let sessions = sqlx::query_scalar!(
+        r#"with used as (
+               select s.id, s.hash, u.at
+               from unnest($1::bytea[], $2::timestamptz[]) as u(hash, at)
+               join sessions s on s.hash = u.hash
+               where s.last_seen_at < u.at
+           ),
+           free as (
+               select id from sessions where id = any(array(select id from used))
+               for no key update skip locked
+           ),
+           written as (
+               update sessions s set last_seen_at = greatest(s.last_seen_at, used.at)
+               from free join used using (id) where s.id = free.id
+           )
+           select hash from used where id not in (select id from free)"#,
         &hashes,
         &times,
     )
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
-    // In order, so that replicas that write at the same time wait for each other in no circle.
+    // Nobody else locks these. In order, so that replicas wait for each other in no circle.
     sqlx::query!(
         "insert into api_key_uses (api_key_id, last_used_at)
          select k.id, used.at
@@ -105,5 +136,7 @@ async fn write(pool: &PgPool, uses: &[Use]) -> Result<(), Error> {
     )
     .execute(pool)
     .await?;
-    Ok(())
+    let held: HashSet<Vec<u8>> = tokens.into_iter().chain(sessions).collect();
+    let is_held = |(hash, _): &&Use| held.contains(hash.as_slice());
+    Ok(uses.iter().filter(is_held).copied().collect())
 }

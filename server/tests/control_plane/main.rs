@@ -12,3 +12,4 @@ mod deletions;
 mod epochs;
 mod plane;
 mod relay_keys;
+mod uses;
