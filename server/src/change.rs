@@ -49,6 +49,8 @@ pub struct Change {
     now: OffsetDateTime,
     epoch: u64,
     project: Option<Uuid>,
+    /// Whether heads of any project may be locked still.
+    may_lock_heads: bool,
     /// The locked environments, by uid.
     pub(crate) heads: BTreeMap<Uuid, Head>,
     operations: Vec<Operation>,
@@ -111,6 +113,7 @@ impl Change {
             now: locked.now,
             epoch: locked.epoch.cast_unsigned(),
             project: locked.project,
+            may_lock_heads: locked.organization,
             heads: locked.heads,
             operations: Vec::new(),
             warnings: Vec::new(),
@@ -169,12 +172,19 @@ impl Change {
             .ok_or_else(|| Error::not_found(name))
     }
 
-    /// Locks the heads of further environments, once, under the organization's
-    /// lock (which keeps others who do so apart).
+    /// Locks the heads of further environments, of any project: once, under the organization's
+    /// lock, which keeps others who do so apart (see [`scope`]).
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Internal`] without that lock, or for others the second time: who waits for whom
+    /// could be a circle. Those of the database.
     pub async fn lock_heads(&mut self, environments: &[Uuid]) -> Result<(), Error> {
+        if environments.iter().all(|id| self.heads.contains_key(id)) {
+            return Ok(());
+        }
+        if !std::mem::take(&mut self.may_lock_heads) {
+            return Err(Error::internal("heads may not be locked any more"));
+        }
         let heads = scope::lock_heads(&mut self.transaction, environments).await?;
         for (id, head) in heads {
             self.heads.entry(id).or_insert(head);

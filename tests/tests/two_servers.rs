@@ -3,10 +3,15 @@
 
 use std::sync::Arc;
 
-use burgee_proto::admin::v1::{CreateFlagRequest, Flag, UpdateFlagRequest};
+use burgee_proto::admin::v1::{
+    ApiKey, CreateApiKeyRequest, CreateFlagRequest, DeleteEnvironmentRequest, Flag,
+    RevokeApiKeyRequest, UpdateFlagRequest,
+};
+use burgee_proto::types::v1::AccessKeyKind;
 use burgee_tests::builders::{
     boolean_flag, equals, fallthrough, prerequisite, prerequisites, rule, rules, serve, string_flag,
 };
+use burgee_tests::callers::Caller;
 use burgee_tests::errors::{reason, refused};
 use burgee_tests::postgres::TestDatabase;
 use burgee_tests::project::{TestEnvironment, TestProject};
@@ -270,5 +275,99 @@ async fn a_storm_of_wide_and_narrow_changes_ends_without_deadlock_or_hole() {
     let [one, other] = &watchers;
     let (one, other) = (one.reaches(head).await, other.reaches(head).await);
     assert_eq!(one.ledger.items, other.ledger.items);
+    pair.assert_orderly_history().await;
+}
+
+/// Makes a relay key that opens every environment there is, and ends it.
+async fn make_and_end_a_key_of_all(owner: &Caller) {
+    let request = CreateApiKeyRequest {
+        api_key: Some(ApiKey {
+            kind: AccessKeyKind::Relay.into(),
+            environment_patterns: vec!["projects/*/environments/*".to_owned()],
+            ..ApiKey::default()
+        }),
+        ..CreateApiKeyRequest::default()
+    };
+    let mut keys = owner.api_keys();
+    let made = keys.create_api_key(request).await.unwrap();
+    let request = RevokeApiKeyRequest {
+        name: made.into_inner().api_key.unwrap().name,
+        ..RevokeApiKeyRequest::default()
+    };
+    keys.revoke_api_key(request).await.unwrap();
+}
+
+async fn delete(environment: &TestEnvironment) {
+    let request = DeleteEnvironmentRequest {
+        name: environment.name.clone(),
+        etag: environment.get().await.etag,
+        ..DeleteEnvironmentRequest::default()
+    };
+    let mut environments = environment.admin.environments();
+    environments.delete_environment(request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn environments_come_and_go_under_keys_of_all_without_deadlock_or_hole() {
+    /// Environments that each server makes and deletes.
+    const ENVIRONMENTS: usize = 8;
+    /// Changes of each project's flags at each server.
+    const CHANGES: usize = 30;
+
+    let pair = Pair::start().await;
+    let blog = pair.one.project("blog").await;
+    let start = blog.environment("production").await;
+    make_and_end_a_key_of_all(pair.one.admin()).await;
+    let homes = [(&pair.shop, &pair.production), (&blog, &start)];
+    let mut watchers = Vec::new();
+    for (project, production) in homes {
+        project.create_flag(boolean_flag("a")).await;
+        let key = production.server_key().await;
+        let follow = |it: &TestServer| RulesetWatcher::follow(&it.caller(&key));
+        watchers.push((production, [follow(&pair.one), follow(&pair.other)]));
+    }
+
+    let mut writers = JoinSet::new();
+    for (number, server) in [&pair.one, &pair.other].into_iter().enumerate() {
+        let projects = homes.map(|(project, _)| project.through(server));
+        // Of all heads, its own project's first: now the lower ones, now the higher.
+        writers.spawn(async move {
+            for round in 0..ENVIRONMENTS {
+                let project = &projects[(number + round) % 2];
+                let key = format!("preview-{number}-{round}");
+                let environment = project.environment(&key).await;
+                make_and_end_a_key_of_all(&environment.admin).await;
+                delete(&environment).await;
+            }
+        });
+        for (project, production) in homes {
+            let (project, production) = (project.through(server), production.through(server));
+            writers.spawn(async move {
+                for change in 0..CHANGES {
+                    production.set_enabled("a", change % 2 == 0).await;
+                    let request = UpdateFlagRequest {
+                        etag: project.flag("a").await.etag,
+                        flag: Some(Flag {
+                            name: project.flag_name("a"),
+                            display_name: format!("{number}.{change}"),
+                            client_visible: change % 2 == 0,
+                            ..Flag::default()
+                        }),
+                        ..UpdateFlagRequest::default()
+                    };
+                    if let Err(status) = production.admin.flags().update_flag(request).await {
+                        assert_eq!(status.code(), Code::Aborted, "{status:?}");
+                    }
+                }
+            });
+        }
+    }
+    writers.join_all().await;
+
+    for (production, [one, other]) in &watchers {
+        let head = production.position().await;
+        let (one, other) = (one.reaches(head).await, other.reaches(head).await);
+        assert_eq!(one.ledger.items, other.ledger.items);
+    }
     pair.assert_orderly_history().await;
 }

@@ -1,6 +1,12 @@
 //! What a change locks, always in this order: organization, project, heads
 //! ascending. No other row lock is waited for, so nobody waits in a circle;
 //! and what is validated afterwards cannot move.
+//!
+//! Heads of several projects are locked under the organization's lock alone,
+//! once, after those of the change's own project. That is not ascending among
+//! all heads, and need not be: whoever else holds a head of another project
+//! holds nothing but that project and heads of it, and waits for no head that
+//! is not above those; and whoever holds heads of several projects is one.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +39,8 @@ pub enum Scope {
 /// What was locked.
 pub(super) struct Locked {
     pub(super) project: Option<Uuid>,
+    /// The organization too.
+    pub(super) organization: bool,
     pub(super) heads: BTreeMap<Uuid, Head>,
     /// The epoch, and the time on the database's clock.
     pub(super) epoch: i64,
@@ -121,6 +129,7 @@ impl Scope {
             .await?;
         Ok(Locked {
             project,
+            organization: matches!(self, Self::Organization | Self::Environments(_)),
             heads,
             epoch: row.epoch,
             now: row.now,
@@ -160,6 +169,7 @@ async fn lock_environment(
     };
     Ok(Locked {
         project: Some(row.project_id),
+        organization: false,
         heads: BTreeMap::from([(row.environment_id, head)]),
         epoch: row.epoch,
         now: row.now,
