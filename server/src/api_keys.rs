@@ -19,6 +19,7 @@ pub mod shipped;
 pub mod store;
 mod test_keys;
 pub mod update_api_key;
+pub mod withdraw_ended_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,8 @@ pub struct KeyEntry {
     pub opened: BTreeMap<Uuid, String>,
     /// The environments it will open, with their names.
     pub opens: BTreeMap<Uuid, String>,
+    /// It ended so long ago that it is shipped nowhere any more.
+    pub withdrawn: bool,
 }
 
 impl KeyEntry {

@@ -1,5 +1,6 @@
 //! Takes away what has had its time: removed items, answers kept for retries,
-//! events that were delivered or that nobody waits for, sessions and links that ended.
+//! events that were delivered or that nobody waits for, sessions and links that ended; and ships
+//! keys that ended long ago no more.
 
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::api_keys::withdraw_ended_keys;
+use crate::app::App;
 use crate::error::Error;
 
 /// How often. Every replica does it: what one has done another finds done.
@@ -17,10 +20,10 @@ const ENVIRONMENTS_MAX: i64 = 1_000;
 const ROWS_MAX: i64 = 10_000;
 
 /// Compacts now and each hour, until `stop`.
-pub async fn run(pool: PgPool, stop: CancellationToken) {
+pub async fn run(app: App, stop: CancellationToken) {
     let compacting = async {
         loop {
-            if let Err(error) = compact(&pool).await {
+            if let Err(error) = compact(&app).await {
                 tracing::warn!(?error, "could not compact; trying again in an hour");
             }
             tokio::time::sleep(INTERVAL).await;
@@ -33,7 +36,8 @@ pub async fn run(pool: PgPool, stop: CancellationToken) {
 ///
 /// # Errors
 /// Those of the database. What was done stays done.
-pub async fn compact(pool: &PgPool) -> Result<(), Error> {
+pub async fn compact(app: &App) -> Result<(), Error> {
+    let pool = &app.pools.write;
     let environments = sqlx::query_scalar!(
         "select distinct environment_id from environment_items
          where removed_at < now() - interval '7 days' limit $1",
@@ -49,7 +53,8 @@ pub async fn compact(pool: &PgPool) -> Result<(), Error> {
     }
     while delete_old_records(pool).await? == ROWS_MAX.cast_unsigned() {}
     while delete_old_events(pool).await? == ROWS_MAX.cast_unsigned() {}
-    delete_ended_sign_ins(pool).await
+    delete_ended_sign_ins(pool).await?;
+    withdraw_ended_keys::run(app).await
 }
 
 /// What let people in, a month after it ended, and failures that are forgiven after a day. The

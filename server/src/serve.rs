@@ -121,10 +121,7 @@ impl Server {
         let stopped = CancellationToken::new();
         let workers = TaskTracker::new();
         workers.spawn(feed.run(stopped.clone()));
-        workers.spawn(compaction::run(
-            self.app.pools.write.clone(),
-            stopped.clone(),
-        ));
+        workers.spawn(compaction::run(self.app.clone(), stopped.clone()));
         workers.spawn(uses.run(hub.clone(), self.app.pools.write.clone(), stopped.clone()));
         workers.spawn(denials.run(self.app.pools.write.clone(), stopped.clone()));
         workers.spawn(sealer::run(

@@ -19,6 +19,7 @@ mod behind;
 mod canaries;
 mod dev;
 mod edge;
+mod ended_keys;
 mod escalation;
 mod faults;
 mod groups;

@@ -79,6 +79,7 @@ pub(super) fn make(
         key: Slot::new(key),
         opened: BTreeMap::new(),
         opens: BTreeMap::new(),
+        withdrawn: false,
     };
     entry.open(opens)?;
     Ok((entry, secret))

@@ -8,7 +8,7 @@ use super::store;
 use crate::change::Change;
 use crate::error::Error;
 
-/// The environments that have a key in common with this one, which itself is
+/// The environments that ship a key in common with this one, which itself is
 /// left out. Their heads are locked before
 /// [`revoke_for_deleted_environment`].
 ///
@@ -21,6 +21,7 @@ pub async fn environments_sharing_keys(
     let environments = sqlx::query_scalar!(
         "select distinct other.environment_id
          from api_key_environments this
+         join api_keys k on k.id = this.api_key_id and k.withdrawn_at is null
          join api_key_environments other using (api_key_id)
          where this.environment_id = $1 and other.environment_id <> $1",
         environment,

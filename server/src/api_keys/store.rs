@@ -26,6 +26,7 @@ pub async fn read(
 ) -> Result<Vec<KeyEntry>, Error> {
     let rows = sqlx::query!(
         r#"select k.id, k.hash, k.dev, k.version, k.body, k.created_at, k.updated_at, k.changed_by,
+                  k.withdrawn_at is not null as "withdrawn!",
                   (select u.last_used_at from api_key_uses u where u.api_key_id = k.id) as last_used_at,
                   array_remove(array_agg(e.id order by e.id), null) as "environments!: Vec<Uuid>",
                   array_remove(array_agg('projects/' || p.key || '/environments/' || e.key order by e.id),
@@ -69,6 +70,7 @@ pub async fn read(
                 key: Slot::read(stored),
                 opened: opens.clone(),
                 opens,
+                withdrawn: row.withdrawn,
             })
         })
         .collect()

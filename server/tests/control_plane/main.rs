@@ -9,6 +9,7 @@
 mod api_keys;
 mod credentials;
 mod deletions;
+mod ended_keys;
 mod epochs;
 mod plane;
 mod relay_keys;
