@@ -5,6 +5,7 @@
 //! gRPC-web, an HTTP status to everybody else.
 
 mod answer;
+mod answers;
 mod bodies;
 mod deadline;
 mod kind;
@@ -25,13 +26,14 @@ use futures_util::FutureExt as _;
 use tonic::Status;
 
 use self::answer::Caller;
+use self::answers::Answers;
 use self::bodies::Bodies;
 pub use self::deadline::Deadline;
 pub use self::kind::{Kind, only_calls};
 use self::open_streams::OpenStreams;
 pub use self::shapes::Shapes;
-use crate::ClientAddress;
 use crate::shares::{Quota, Share, Shares};
+use crate::{ClientAddress, Connection};
 
 /// What all calls of a router share. One call too many is `RESOURCE_EXHAUSTED`, or
 /// HTTP 503.
@@ -40,9 +42,10 @@ pub struct CallLimits {
     /// Calls that have come whole and wait for their response to begin. A stream counts
     /// until it begins.
     pub calls: Quota,
-    /// Bytes of requests that have not come whole, or wait for their response to begin.
-    /// Each weighs a few KiB more than what was sent of it, and what it becomes when it is
-    /// decoded.
+    /// Bytes of requests that have not come whole, or wait for their response to begin, and
+    /// of responses of unary calls that have not been taken. Each call weighs a few KiB;
+    /// until its response begins what was sent of it and what that becomes when it is
+    /// decoded, and then what is answered.
     pub body_bytes: Quota,
     /// Open streams of gRPC's own services: reflection, and watches of health. They
     /// need no credential, so nobody else counts them.
@@ -53,6 +56,9 @@ pub struct CallLimits {
     pub deadline: Duration,
     /// The longest that a gRPC request may take to come whole (`DEADLINE_EXCEEDED`).
     pub body_deadline: Duration,
+    /// The longest that a caller may take over the answer of a unary call, if it is long or
+    /// there is little room. Then the connection is closed.
+    pub answer_deadline: Duration,
     /// After this, a stream of reflection is asked nothing more and ends.
     pub reflection: Duration,
 }
@@ -62,7 +68,9 @@ pub struct CallLimits {
 struct Guard {
     calls: Places,
     bodies: Bodies,
+    answers: Answers,
     open_streams: OpenStreams,
+    shapes: Shapes,
     deadline: Duration,
     explain: Explain,
 }
@@ -87,7 +95,7 @@ impl Default for CallLimits {
             },
             body_bytes: Quota {
                 all: 512 << 20,
-                per_site: 32 << 20,
+                per_site: 64 << 20,
             },
             open_streams: Quota {
                 all: 1024,
@@ -95,6 +103,7 @@ impl Default for CallLimits {
             },
             deadline: Duration::from_secs(30),
             body_deadline: Duration::from_secs(10),
+            answer_deadline: Duration::from_secs(60),
             reflection: Duration::from_secs(60),
         }
     }
@@ -127,9 +136,13 @@ pub fn guard(router: Router, limits: &CallLimits, shapes: Shapes, explain: Expla
         },
         bodies: Bodies {
             places: places(limits.body_bytes),
-            shapes,
+            shapes: shapes.clone(),
             deadline: limits.body_deadline,
         },
+        answers: Answers {
+            deadline: limits.answer_deadline,
+        },
+        shapes,
         deadline: limits.deadline,
         explain,
     };
@@ -174,6 +187,12 @@ impl Guard {
 
     async fn gathered(&self, caller: &Caller, request: Request, next: Next) -> Response {
         match self.bodies.gather(request).await {
+            Ok((request, Some(room))) if self.shapes.is_unary(request.uri().path()) => {
+                let connection = request.extensions().get::<Connection>().cloned();
+                let answer = self.admitted(caller, request, next).await;
+                let held = self.answers.hold(answer, room, connection).await;
+                held.unwrap_or_else(|status| caller.answer(status))
+            }
             // The room is held until the response begins: until then, so are the bytes.
             Ok((request, _room)) => self.admitted(caller, request, next).await,
             Err(status) => caller.answer(status),

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// One part of so many is much.
+const SCARCE: usize = 4;
+
 /// How much there is of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
@@ -55,31 +58,41 @@ impl Shares {
 impl Share {
     /// Takes more. False: there is not so much, and nothing has changed.
     pub(crate) fn grow(&mut self, more: usize) -> bool {
+        self.resize(self.amount.saturating_add(more))
+    }
+
+    /// Takes more or gives back, until it is so much. False: there is not so much, and
+    /// nothing has changed.
+    pub(crate) fn resize(&mut self, amount: usize) -> bool {
         let mut counts = self.shares.lock();
-        let all = counts.all.saturating_add(more);
         let of_site = counts.by_site.get(&self.site).copied().unwrap_or(0);
-        let of_site = of_site.saturating_add(more);
-        if all > self.quota.all || of_site > self.quota.per_site {
+        let all = (counts.all - self.amount).saturating_add(amount);
+        let of_site = (of_site - self.amount.min(of_site)).saturating_add(amount);
+        let grows = amount > self.amount;
+        if grows && (all > self.quota.all || of_site > self.quota.per_site) {
             return false;
         }
         counts.all = all;
-        counts.by_site.insert(self.site, of_site);
-        self.amount += more;
+        if of_site == 0 {
+            counts.by_site.remove(&self.site);
+        } else {
+            counts.by_site.insert(self.site, of_site);
+        }
+        self.amount = amount;
         true
+    }
+
+    /// Whether much of all is taken, or of what the site may have.
+    pub(crate) fn is_scarce(&self) -> bool {
+        let counts = self.shares.lock();
+        let of_site = counts.by_site.get(&self.site).copied().unwrap_or(0);
+        counts.all > self.quota.all / SCARCE || of_site > self.quota.per_site / SCARCE
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut counts = self.shares.lock();
-        counts.all -= self.amount;
-        let taken = counts.by_site.get(&self.site).copied().unwrap_or(0);
-        let left = taken - self.amount.min(taken);
-        if left == 0 {
-            counts.by_site.remove(&self.site);
-        } else {
-            counts.by_site.insert(self.site, left);
-        }
+        self.resize(0);
     }
 }
 

@@ -6,6 +6,8 @@
     reason = "helpers of tests may stop at the first thing that is not as it should be"
 )]
 
+#[path = "loopback/answers.rs"]
+mod answers;
 #[path = "loopback/attacks.rs"]
 mod attacks;
 #[path = "loopback/bodies.rs"]

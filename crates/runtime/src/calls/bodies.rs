@@ -18,7 +18,7 @@ use crate::shares::Share;
 const BODY_BYTES_MAX: usize = 6 << 20;
 
 /// What a request that is awaited weighs at least: its headers and its task.
-const WEIGHT_BYTES: usize = 8 << 10;
+pub(super) const WEIGHT_BYTES: usize = 8 << 10;
 
 /// A request that is no longer than this becomes nothing large, in bytes.
 const SMALL_BYTES: usize = 256;

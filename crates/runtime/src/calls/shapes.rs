@@ -32,6 +32,8 @@ pub struct Shapes(Arc<Table>);
 struct Table {
     /// By path. What is decoded for it, as a place in `messages`.
     requests: HashMap<String, usize>,
+    /// The paths of methods that answer with a stream.
+    streams: HashSet<String>,
     messages: Vec<Shape>,
 }
 
@@ -87,17 +89,30 @@ impl Shapes {
             message.bytes = bytes;
         }
         let mut requests = HashMap::new();
+        let mut streams = HashSet::new();
         for file in &files {
             for service in &file.service {
                 for method in &service.method {
                     let (package, service) = (file.package(), service.name());
                     let path = format!("/{package}.{service}/{}", method.name());
+                    if method.server_streaming() {
+                        streams.insert(path.clone());
+                    }
                     let place = places.get(method.input_type().trim_start_matches('.'));
                     requests.extend(place.map(|place| (path, *place)));
                 }
             }
         }
-        Ok(Self(Arc::new(Table { requests, messages })))
+        Ok(Self(Arc::new(Table {
+            requests,
+            streams,
+            messages,
+        })))
+    }
+
+    /// Whether a method answers with one message.
+    pub(super) fn is_unary(&self, path: &str) -> bool {
+        self.0.requests.contains_key(path) && !self.0.streams.contains(path)
     }
 
     /// About what a request takes when it is decoded, in bytes; of what cannot be decoded, as

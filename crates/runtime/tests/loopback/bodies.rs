@@ -47,6 +47,7 @@ fn limits() -> CallLimits {
         open_streams: PLENTY,
         deadline: DEADLINE * 2,
         body_deadline: DEADLINE * 2,
+        answer_deadline: DEADLINE * 2,
         reflection: DEADLINE * 2,
     }
 }
