@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use burgee_proto::FILE_DESCRIPTOR_SET;
-use burgee_proto::admin::v1::{
-    ApiKey, CreateApiKeyRequest, ListProjectsRequest, RotateApiKeyRequest,
-};
+use burgee_proto::admin::v1::{ApiKey, CreateApiKeyRequest, ListProjectsRequest};
 use burgee_proto::evaluation::v1::EvaluateAllRequest;
 use burgee_proto::sync::v1::{GetRulesetRequest, GoodbyeReason, WatchEnvironmentsRequest};
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_tests::builders::boolean_flag;
 use burgee_tests::callers::{Caller, channel};
 use burgee_tests::errors::{reason, refused};
-use burgee_tests::project::api_key;
 use burgee_tests::relay::TestRelay;
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::until;
@@ -234,39 +231,6 @@ async fn access_keys_travel_to_relays_only() {
     };
     assert_eq!(count(&relay), 2, "the relay key itself, and the server key");
     assert_eq!(count(&sdk), 0);
-}
-
-#[tokio::test]
-async fn a_rotated_key_and_its_successor_both_work_until_the_overlap_ends() {
-    let server = TestServer::start().await;
-    let (shop, production) = server.shop().await;
-    shop.create_flag(boolean_flag("banner")).await;
-    let (key, secret) = api_key(server.admin(), AccessKeyKind::Server, &[&production]).await;
-
-    let request = RotateApiKeyRequest {
-        name: key.name,
-        overlap: Some(prost_types::Duration {
-            seconds: 2,
-            nanos: 0,
-        }),
-        ..RotateApiKeyRequest::default()
-    };
-    let rotated = server
-        .admin()
-        .api_keys()
-        .rotate_api_key(request)
-        .await
-        .unwrap();
-
-    let successor = server.caller(&rotated.into_inner().secret);
-    successor.evaluate_for_alice("banner").await.unwrap();
-    let old = server.caller(&secret);
-    until("the old key has ended", CALLS_DEADLINE, async || {
-        let outcome = old.evaluate_for_alice("banner").await;
-        outcome.is_err_and(|status| status.code() == Code::Unauthenticated)
-    })
-    .await;
-    successor.evaluate_for_alice("banner").await.unwrap();
 }
 
 #[tokio::test]

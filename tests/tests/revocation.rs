@@ -1,10 +1,12 @@
 //! What was revoked is refused soon, at every hop, whatever kind of key it is; and a key that
 //! nobody knows, one that has ended, and a hop that cannot tell are kept apart.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use burgee_hub::credential::{Kind, generate};
-use burgee_proto::admin::v1::{ApiKey, CreateApiKeyRequest, RevokeApiKeyRequest};
+use burgee_proto::admin::v1::{
+    ApiKey, CreateApiKeyRequest, GetApiKeyRequest, RevokeApiKeyRequest, RotateApiKeyRequest,
+};
 use burgee_proto::sync::v1::watch_environments_response::Message;
 use burgee_proto::sync::v1::{
     GetRulesetRequest, GoodbyeReason, WatchEnvironmentsRequest, WatchEnvironmentsResponse,
@@ -27,6 +29,9 @@ const CALLS_DEADLINE: Duration = Duration::from_secs(20);
 /// Streams end within five seconds; asserted with ten times that.
 const STREAMS_DEADLINE: Duration = Duration::from_secs(50);
 const REVOKED: GoodbyeReason = GoodbyeReason::KeyRevoked;
+/// How long a key that was rotated still works.
+const OVERLAP: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
 /// Every kind of key.
 const KINDS: [(AccessKeyKind, Kind); 4] = [
     (AccessKeyKind::Server, Kind::Server),
@@ -234,6 +239,57 @@ async fn goodbye(mut membership: Streaming<WatchEnvironmentsResponse>) -> Goodby
         let message = membership.message().await.unwrap().unwrap().message;
         if let Some(Message::Goodbye(goodbye)) = message {
             return goodbye.reason();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_of_any_kind_and_its_successor_work_at_every_hop_until_the_overlap_ends() {
+    let hops = Hops::start().await;
+    let mut rotated = Vec::new();
+    for (kind, _) in KINDS {
+        let (key, secret) = make(&hops.production, kind).await;
+        rotated.push((kind, key, hops.callers(kind, &secret).await));
+    }
+    let mut successors = Vec::new();
+    for (kind, key, _) in &rotated {
+        let request = RotateApiKeyRequest {
+            name: key.name.clone(),
+            overlap: Some(OVERLAP.try_into().unwrap()),
+            ..RotateApiKeyRequest::default()
+        };
+        let mut keys = hops.production.admin.api_keys();
+        let answer = keys.rotate_api_key(request).await.unwrap().into_inner();
+        successors.push((*kind, hops.callers(*kind, &answer.secret).await));
+    }
+    for (kind, key, callers) in &rotated {
+        let request = GetApiKeyRequest {
+            name: key.name.clone(),
+        };
+        let mut keys = hops.production.admin.api_keys();
+        let found = keys.get_api_key(request).await.unwrap().into_inner();
+        let end = found.api_key.unwrap().expire_time.unwrap();
+        // On a machine that is very busy, it may be over by now.
+        if SystemTime::try_from(end).unwrap() > SystemTime::now() + SECOND {
+            ask(&callers[2], *kind, &hops.production).await.unwrap();
+        }
+    }
+    for (kind, _, callers) in &rotated {
+        for caller in callers {
+            until(
+                "the old key has ended",
+                OVERLAP + CALLS_DEADLINE,
+                async || {
+                    let outcome = ask(caller, *kind, &hops.production).await;
+                    outcome.is_err_and(|status| status.code() == Code::Unauthenticated)
+                },
+            )
+            .await;
+        }
+    }
+    for (kind, callers) in &successors {
+        for caller in callers {
+            ask(caller, *kind, &hops.production).await.unwrap();
         }
     }
 }
