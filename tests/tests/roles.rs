@@ -2,16 +2,18 @@
 //! whoever gives them has.
 
 use burgee_proto::admin::v1::{
-    CreateEnvironmentRequest, CreateProjectRequest, CreateRoleRequest, DeleteRoleBindingRequest,
-    DeleteRoleRequest, Environment, ExplainAccessRequest, Flag, FlagConfig, GetFlagRequest,
-    GetRoleRequest, ListApiKeysRequest, ListEnvironmentsRequest, ListFlagsRequest,
-    ListPermissionsRequest, ListProjectsRequest, ListRoleBindingsRequest, ListRolesRequest,
-    Project, Role, UpdateFlagConfigRequest, UpdateFlagRequest, UpdateRoleRequest, WhoAmIRequest,
+    ApiKey, CreateEnvironmentRequest, CreateProjectRequest, CreateRoleRequest,
+    DeleteRoleBindingRequest, DeleteRoleRequest, Environment, ExplainAccessRequest, Flag,
+    FlagConfig, FlagFilter, GetFlagRequest, GetRoleRequest, ListApiKeysRequest,
+    ListEnvironmentsRequest, ListFlagsRequest, ListPermissionsRequest, ListProjectsRequest,
+    ListRoleBindingsRequest, ListRolesRequest, Project, Role, UpdateFlagConfigRequest,
+    UpdateFlagRequest, UpdateRoleRequest, WhoAmIRequest,
 };
 use burgee_proto::types::v1::AccessKeyKind;
 use burgee_tests::builders::boolean_flag;
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{reason, refused};
+use burgee_tests::people::personal_token;
 use burgee_tests::project::{TestEnvironment, TestProject, api_key};
 use burgee_tests::server::TestServer;
 use burgee_tests::wait::{SOON, until};
@@ -137,7 +139,26 @@ async fn lists_show_what_the_caller_may_see() {
     api_key(admin, AccessKeyKind::Server, &[&production]).await;
     api_key(admin, AccessKeyKind::Relay, &[&production, &staging]).await;
     let viewer = admin.somebody("ci", "viewer", &staging.name).await;
+    // Whoever may see everything, by a token that is good for as little.
+    let (owner, _) = admin.person("ada@example.com", "owner", "").await;
+    let reads = [
+        "project.read",
+        "environment.read",
+        "apiKey.read",
+        "flag.read",
+    ];
+    let request = personal_token(&reads, &staging.name);
+    let (token, _) = owner.own_token(request).await.unwrap();
+    for caller in [viewer, token] {
+        shows_staging_alone(&caller, (&production, &staging), &staging_key).await;
+    }
+}
 
+async fn shows_staging_alone(
+    viewer: &Caller,
+    (production, staging): (&TestEnvironment, &TestEnvironment),
+    staging_key: &ApiKey,
+) {
     let mut projects = viewer.projects();
     let projects = projects
         .list_projects(ListProjectsRequest::default())
@@ -167,15 +188,35 @@ async fn lists_show_what_the_caller_may_see() {
         "keys of other environments are not shown"
     );
 
-    let request = ListFlagsRequest {
-        parent: SHOP.to_owned(),
-        environments: vec![production.name.clone()],
-        ..ListFlagsRequest::default()
+    let of = |environment: &TestEnvironment| {
+        let name = &environment.name;
+        let enabled = FlagFilter {
+            enabled_in: name.clone(),
+            ..FlagFilter::default()
+        };
+        let disabled = FlagFilter {
+            disabled_in: name.clone(),
+            ..FlagFilter::default()
+        };
+        [
+            (vec![name.clone()], None),
+            (Vec::new(), Some(enabled)),
+            (Vec::new(), Some(disabled)),
+        ]
     };
-    refused(
-        viewer.flags().list_flags(request).await,
-        Code::PermissionDenied,
-    );
+    let list = async |(environments, filter)| {
+        let request = ListFlagsRequest {
+            parent: SHOP.to_owned(),
+            environments,
+            filter,
+            ..ListFlagsRequest::default()
+        };
+        viewer.flags().list_flags(request).await.map(drop)
+    };
+    for (seen, hidden) in of(staging).into_iter().zip(of(production)) {
+        list(seen).await.unwrap();
+        refused(list(hidden).await, Code::PermissionDenied);
+    }
 }
 
 #[tokio::test]
