@@ -1,7 +1,7 @@
 //! A request that changes something, and how it is applied: in its turn, on its own task,
 //! locked before it is read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use burgee_proto::admin::v1::Preview;
 use burgee_proto::types::v1::{EnvironmentPosition, ErrorReason};
@@ -22,6 +22,9 @@ use crate::texts::Violations;
 /// How long a change waits for its turn and a connection: then the database is
 /// away, or the queue too long to be worth waiting in.
 const START_TIMEOUT: Duration = Duration::from_millis(1_800);
+/// A change that waited so long for its turn asks again who its caller is: what a credential
+/// opens is known for up to a second, and whoever is shut out is kept out within two.
+const RENEWED_AFTER: Duration = Duration::from_millis(500);
 /// How long a change may take before its commit: then nothing was changed.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest `request_id`, in bytes.
@@ -238,6 +241,7 @@ async fn attempt<M: Mutation>(
     record: Option<Vec<u8>>,
 ) -> Result<Prepared<M::Response>, Error> {
     let organization = authorized.organization();
+    let begun = Instant::now();
     let start = async {
         scope.check_access(&app, &authorized).await?;
         let turns = scope.turns(&app, organization).await?;
@@ -248,7 +252,10 @@ async fn attempt<M: Mutation>(
     let common = message.common();
     let validate_only = common.validate_only;
     let locked = scope.lock(&mut transaction, organization).await?;
-    let authorized = renewed(&app, &mut transaction, authorized, &scope).await?;
+    let authorized = match scope {
+        Scope::Environment(_) | Scope::Project(_) if begun.elapsed() < RENEWED_AFTER => authorized,
+        _ => renewed(&app, &mut transaction, authorized, &scope).await?,
+    };
     let mut change = Box::new(Change::new(app, transaction, authorized, common, locked));
     change.refuse_test_key_if_protected().await?;
     let mut response = message.apply(&mut change).await?;
@@ -272,8 +279,10 @@ async fn attempt<M: Mutation>(
     Ok(Prepared::Ready(change, response, turn))
 }
 
-/// Asks again who the caller is, under the organization's lock: who may do what changes under it
-/// alone, so whoever was shut out while they waited leaves nothing behind that lets them in.
+/// Asks again who the caller is, once nothing is waited for any more. Under the organization's
+/// lock this is the last word, as who may do what changes under it alone: whoever was shut out
+/// while they waited leaves nothing behind that lets them in. What changes flags alone does not
+/// hold that lock, and asks if it had to wait.
 async fn renewed(
     app: &App,
     connection: &mut PgConnection,
@@ -281,8 +290,8 @@ async fn renewed(
     scope: &Scope,
 ) -> Result<Authorized, Error> {
     let place = match scope {
-        Scope::Environment(_) | Scope::Project(_) => return Ok(authorized),
-        Scope::Environments(name) => Some(name.place()),
+        Scope::Environment(name) => Some(name.place()),
+        Scope::Project(name) | Scope::Environments(name) => Some(name.place()),
         Scope::Organization => None,
     };
     let Some(credential) = authorized.credential() else {

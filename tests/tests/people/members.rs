@@ -1,11 +1,14 @@
 //! What is done with members: roles, a name, and keeping them out.
 
+use std::time::{Duration, Instant};
+
 use burgee_proto::admin::v1::{
     CreateServiceAccountTokenRequest, DeactivateMemberRequest, DeleteMemberRequest,
     DeleteRoleBindingRequest, ExplainAccessRequest, GetMemberRequest, ListMembersRequest,
     ListProjectsRequest, ListRoleBindingsRequest, Member, ReactivateMemberRequest,
     UpdateMemberRequest,
 };
+use burgee_tests::builders::boolean_flag;
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{reason, refused};
 use burgee_tests::people::{PASSWORD, acceptance};
@@ -253,37 +256,70 @@ async fn a_deleted_member_is_forgotten_unless_somebody_else_has_them() {
 #[tokio::test]
 async fn whoever_is_shut_out_while_their_change_waits_changes_nothing() {
     let server = TestServer::start().await;
-    let owner = server.admin();
-    let (ada, member) = owner.person("ada@example.com", "owner", "").await;
-    let pool = server.database().pool();
-    let mut holding = pool.begin().await.unwrap();
-    sqlx::query("select id from organizations for update")
-        .execute(&mut *holding)
-        .await
-        .unwrap();
-    let wanted = tokio::spawn(async move {
+    let (ada, member) = server.admin().person("ada@example.com", "owner", "").await;
+    let wanted = async move {
         let request = CreateServiceAccountTokenRequest {
             parent: "serviceAccounts/admin".to_owned(),
             ..CreateServiceAccountTokenRequest::default()
         };
         let mut accounts = ada.service_accounts();
         accounts.create_service_account_token(request).await
-    });
+    };
+    is_refused_after_waiting(
+        &server,
+        &member,
+        ("select from organizations for update", Duration::ZERO),
+        wanted,
+    )
+    .await;
+    let made = "select count(*) from tokens where creator like 'members/%'";
+    assert_eq!(server.database().number(made).await, 0);
+}
+
+#[tokio::test]
+async fn whoever_is_shut_out_while_their_toggle_waits_long_turns_nothing_on() {
+    let server = TestServer::start().await;
+    let (project, production) = server.shop().await;
+    project.create_flag(boolean_flag("sale")).await;
+    let (ada, member) = server.admin().person("ada@example.com", "owner", "").await;
+    let request = production.set_enabled_request("sale", true);
+    let wanted = async move { ada.flags().set_flag_enabled(request).await };
+    let held = (
+        "select from environment_heads for update",
+        Duration::from_secs(1),
+    );
+    is_refused_after_waiting(&server, &member, held, wanted).await;
+}
+
+/// Asserts that a change is refused whose caller is deactivated while it waits for so long, at
+/// the least, because of what this locks.
+async fn is_refused_after_waiting<T: Send + 'static>(
+    server: &TestServer,
+    member: &Member,
+    (hold, at_least): (&'static str, Duration),
+    wanted: impl Future<Output = Result<T, Status>> + Send + 'static,
+) {
+    let mut holding = server.database().pool().begin().await.unwrap();
+    sqlx::query(hold).execute(&mut *holding).await.unwrap();
+    let wanted = tokio::spawn(wanted);
     let waiting = "select count(*) from pg_stat_activity
                    where datname = current_database() and wait_event_type = 'Lock'";
     until("the change waits for the lock", SOON, async || {
         server.database().number(waiting).await == 1
     })
     .await;
+    let since = Instant::now();
     // As if whoever holds the lock deactivated them.
     sqlx::query("update members set deactivated = true where id = $1::uuid")
         .bind(&member.uid)
         .execute(&mut *holding)
         .await
         .unwrap();
+    until("it has waited for so long", SOON, async || {
+        since.elapsed() > at_least
+    })
+    .await;
     holding.commit().await.unwrap();
     let status = refused(wanted.await.unwrap(), Code::Unauthenticated);
     assert_eq!(reason(&status), "CREDENTIAL_INVALID");
-    let made = "select count(*) from tokens where creator like 'members/%'";
-    assert_eq!(server.database().number(made).await, 0);
 }
