@@ -41,6 +41,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use burgee_hub::credential::{self, Kind, TEST_KEY_METHODS};
+use burgee_hub::reason_name;
+use burgee_proto::types::v1::ErrorReason;
 use burgee_runtime::ClientAddress;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -59,6 +61,11 @@ pub use uses::Uses;
 /// For a session that was made with an identity provider, where a person must have signed in.
 const BOUND: &str = "the session was made with an identity provider, and is good for its \
                      organization alone; sign in with your password";
+
+/// What the audit log says was lacking where it was no permission: a session, or one by a
+/// password; and a second factor.
+const SESSION: &str = "session";
+const SECOND_FACTOR: &str = "secondFactor";
 
 /// Refuses what is no secret of a link, such as the link itself.
 fn check_link(violations: &mut Violations, secret: &str) {
@@ -84,10 +91,14 @@ pub async fn authenticate(
                 needs: rule.needs(),
                 origin: Origin::of(&request),
             };
+            if let Err(error) = check_session(rule, caller.principal.session) {
+                denials.note(&caller, SESSION);
+                return Status::from(error).into_http();
+            }
             request.extensions_mut().insert(caller.clone());
             let response = next.run(request).await;
-            if let Some(permission) = lacking(response.headers()) {
-                denials.note(&caller, &permission);
+            if let Some(lacking) = lacking(response.headers()) {
+                denials.note(&caller, &lacking);
             }
             let opener = streams::Opener {
                 principals,
@@ -121,15 +132,19 @@ fn refusal(headers: &HeaderMap) -> Option<Status> {
     Status::from_header_map(headers)
 }
 
-/// The permission that a call was refused for want of.
+/// What a call was refused for want of, by somebody who is known: a permission, or a second
+/// factor.
 fn lacking(headers: &HeaderMap) -> Option<String> {
     let status = refusal(headers)?;
-    if status.code() != Code::PermissionDenied {
-        return None;
-    }
     let details = status.get_error_details();
-    let metadata = details.error_info().map(|info| &info.metadata);
-    metadata.and_then(|metadata| metadata.get("permission").cloned())
+    let info = details.error_info()?;
+    match status.code() {
+        Code::PermissionDenied => info.metadata.get("permission").cloned(),
+        _ if info.reason == reason_name(ErrorReason::SecondFactorWanted) => {
+            Some(SECOND_FACTOR.to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Who calls.
@@ -172,7 +187,6 @@ async fn recognise(
                 }
             };
             let principal = principals.principal(credential, site).await?;
-            check_session(rule, principal.session)?;
             Ok(Recognised::Known(credential, principal, method, rule))
         }
     }

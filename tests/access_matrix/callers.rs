@@ -162,6 +162,12 @@ impl Caller {
         }
     }
 
+    /// Whether it is somebody who is known, and not by a session where the method takes one.
+    pub(crate) fn lacks_session(&self, method: &Method) -> bool {
+        let takes_session = matches!(method.rule(), Rule::Session | Rule::Person);
+        takes_session && matches!(self.may, May::Role(..) | May::Token(..))
+    }
+
     pub(crate) fn expected(&self, method: &Method) -> Expected {
         let rule = method.rule();
         let everywhere = PLACES[0];

@@ -1,8 +1,8 @@
 //! What an organization says of itself, and of the sessions in it.
 
 use burgee_proto::admin::v1::{
-    DisableSecondFactorRequest, GetOrganizationRequest, Organization, UpdateOrganizationRequest,
-    WhoAmIRequest,
+    AuditFilter, DisableSecondFactorRequest, GetOrganizationRequest, Organization,
+    UpdateOrganizationRequest, WhoAmIRequest,
 };
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{fields, reason, refused};
@@ -200,7 +200,7 @@ async fn an_organization_may_want_a_second_factor_of_everybody() {
     let server = TestServer::with_secret_keys(&KeyFile::with(&[1])).await;
     let machine = server.admin();
     let (ada, _) = machine.person("ada@example.com", "owner", "").await;
-    let (bob, _) = machine.person("bob@example.com", "viewer", "").await;
+    let (bob, bob_member) = machine.person("bob@example.com", "viewer", "").await;
     let mut wanted = get(&ada, "").await.unwrap();
     wanted.require_second_factor = true;
     // Whoever has none would only keep themselves out.
@@ -231,6 +231,18 @@ async fn an_organization_may_want_a_second_factor_of_everybody() {
     assert!(is_known(&bob).await);
     let again = server.nobody().sign_in("bob@example.com", PASSWORD).await;
     assert!(held_up(&server.caller(&again.unwrap().secret)).await);
+
+    let attempt = AuditFilter {
+        actor: bob_member.name.clone(),
+        denied: Some(true),
+        ..AuditFilter::default()
+    };
+    until("what he could not do is told", SOON, async || {
+        let told = entries(machine, attempt.clone()).await;
+        let detail = told.first().map(|entry| format!("{:?}", entry.detail));
+        detail.is_some_and(|detail| detail.contains("secondFactor"))
+    })
+    .await;
 
     let enrolled = bob.enroll(server.database()).await;
     until("he is let in", SOON, async || !held_up(&bob).await).await;

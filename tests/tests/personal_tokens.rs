@@ -15,8 +15,10 @@ use burgee_tests::errors::{fields, limit, reason, refused};
 use burgee_tests::people::{PASSWORD, personal_token};
 use burgee_tests::project::{TestEnvironment, TestProject};
 use burgee_tests::server::TestServer;
-use burgee_tests::wait::{SOON, until};
+use burgee_tests::wait::{SOON, eventually, until};
 use tonic::{Code, Status};
+
+use crate::audit::entries;
 
 const ADA: &str = "ada@example.com";
 const FLAGS: [&str; 3] = ["flag.read", "flagConfig.setEnabled", "flag.delete"];
@@ -125,7 +127,7 @@ async fn a_token_opens_what_its_scopes_name_of_what_its_person_may_do_now() {
 async fn no_token_makes_tokens_or_does_what_takes_a_session() {
     let server = TestServer::start().await;
     let owner = server.admin();
-    let (ada, _) = owner.person(ADA, "owner", "").await;
+    let (ada, member) = owner.person(ADA, "owner", "").await;
     let everything: Vec<String> = {
         let all = who_am_i(&ada).await.unwrap().permissions;
         all.into_iter().flat_map(|it| it.permissions).collect()
@@ -157,6 +159,22 @@ async fn no_token_makes_tokens_or_does_what_takes_a_session() {
         owner.own_token(personal_token(&["flag.read"], "")).await,
         Code::Unauthenticated,
     );
+    // All of them are known: who they are is in the audit log, and what they lacked.
+    let told = eventually("the attempts are told", SOON, async || {
+        let filter = AuditFilter {
+            denied: Some(true),
+            ..AuditFilter::default()
+        };
+        let told = entries(owner, filter).await;
+        (told.len() == 4).then_some(told)
+    })
+    .await;
+    for entry in told {
+        let by_account = entry.actor == "serviceAccounts/admin";
+        assert!(by_account || entry.actor == member.name, "{entry:?}");
+        let detail = format!("{:?}", entry.detail.unwrap());
+        assert!(detail.contains("session"), "{detail}");
+    }
 }
 
 #[tokio::test]

@@ -53,8 +53,8 @@ struct Count {
     denied: i32,
     /// Of the last of them.
     origin: Origin,
-    /// What was lacking.
-    permissions: BTreeSet<String>,
+    /// What was lacking: permissions, mostly.
+    lacking: BTreeSet<String>,
     /// When there was last an entry.
     written: Option<Instant>,
 }
@@ -66,8 +66,8 @@ impl Count {
 }
 
 impl Denials {
-    /// Somebody lacked a permission.
-    pub fn note(&self, caller: &Caller, permission: &str) {
+    /// Somebody lacked a permission, or what else the method takes.
+    pub fn note(&self, caller: &Caller, lacking: &str) {
         let attempt = Attempt {
             organization: caller.principal.organization,
             actor: caller.principal.actor.clone(),
@@ -82,7 +82,7 @@ impl Denials {
         let count = held.attempts.entry(attempt).or_default();
         count.denied = count.denied.saturating_add(1);
         count.origin = caller.origin.clone();
-        count.permissions.insert(permission.to_owned());
+        count.lacking.insert(lacking.to_owned());
     }
 
     /// Somebody had no credential, password or link that is known.
@@ -145,7 +145,7 @@ impl Denials {
             if let Some(count) = held.attempts.get_mut(attempt) {
                 // There may have been more meanwhile.
                 count.denied -= settled.denied;
-                count.permissions.clear();
+                count.lacking.clear();
                 count.written = Some(now);
             }
         }
@@ -165,7 +165,7 @@ async fn write(pool: &PgPool, due: &[(Attempt, Count)]) -> Result<(), Error> {
     let attempts = || due.iter().map(|(attempt, _)| attempt);
     let counts = || due.iter().map(|(_, count)| count);
     let details = due.iter().map(|(attempt, count)| {
-        let detail = json!({"permissions": count.permissions});
+        let detail = json!({"lacking": count.lacking});
         with_token(Some(detail), attempt.token.as_ref()).map(|detail| detail.to_string())
     });
     let details: Vec<String> = details.map(Option::unwrap_or_default).collect();
