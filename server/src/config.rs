@@ -71,7 +71,7 @@ pub struct Migrate {
 #[derive(Debug, Args)]
 pub struct ResetSecondFactor {
     /// The person's e-mail address
-    #[arg(long, env = "BURGEE_EMAIL")]
+    #[arg(long, env = "BURGEE_PERSON_EMAIL")]
     pub email: String,
     /// Where the data is.
     #[command(flatten)]
@@ -211,7 +211,7 @@ fn public_url(text: &str) -> Result<String, &'static str> {
 #[derive(Debug, Args)]
 pub struct CreateOwner {
     /// The person's e-mail address
-    #[arg(long, env = "BURGEE_OWNER_EMAIL")]
+    #[arg(long, env = "BURGEE_PERSON_EMAIL")]
     pub email: String,
     /// The organization's key
     #[arg(long, env = "BURGEE_ORGANIZATION", default_value = "default")]
