@@ -103,9 +103,11 @@ impl Caller {
             Some((permission, Level::Organization))
                 if !grants.allow(permission, Place::Organization) =>
             {
-                Err(denied(permission))
+                Err(denied(permission, Some(Place::Organization)))
             }
-            Some((permission, _)) if !grants.allow_anywhere(permission) => Err(denied(permission)),
+            Some((permission, _)) if !grants.allow_anywhere(permission) => {
+                Err(denied(permission, None))
+            }
             _ => Ok(()),
         }
     }
@@ -209,7 +211,7 @@ impl Authorized {
     /// [`Error::PermissionDenied`].
     pub fn demand(&self, place: Place<'_>) -> Result<(), Error> {
         match self.caller.needs {
-            Some((permission, _)) if !self.allows(place) => Err(denied(permission)),
+            Some((permission, _)) if !self.allows(place) => Err(denied(permission, Some(place))),
             _ => Ok(()),
         }
     }
@@ -220,7 +222,7 @@ impl Authorized {
     /// [`Error::PermissionDenied`], with the first thing that the caller may not do.
     pub fn demand_cover(&self, grants: &Grants) -> Result<(), Error> {
         let missing = self.caller.principal.grants.missing(grants);
-        missing.map_or(Ok(()), |permission| Err(denied(permission)))
+        missing.map_or(Ok(()), |permission| Err(denied(permission, None)))
     }
 
     /// The keys of the projects in which the caller may do what the method does. None: in
@@ -241,9 +243,10 @@ impl Authorized {
     }
 }
 
-fn denied(permission: Permission) -> Error {
+fn denied(permission: Permission, place: Option<Place<'_>>) -> Error {
     Error::PermissionDenied {
         permission: permission.name(),
+        place: place.map(|place| place.to_string()).unwrap_or_default(),
     }
 }
 

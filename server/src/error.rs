@@ -59,6 +59,8 @@ pub enum Error {
     PermissionDenied {
         /// What it lacks.
         permission: &'static str,
+        /// Where, for the message. Empty: everywhere.
+        place: String,
     },
     /// Whoever has a test key sets no flags in a protected environment.
     Protected {

@@ -59,6 +59,11 @@ async fn a_developer_of_staging_changes_staging_alone() {
         set_enabled(&developer, &production).await,
         Code::PermissionDenied,
     );
+    let message = status.message();
+    assert!(
+        message.ends_with(&format!(" in {}", production.name)),
+        "{message}"
+    );
     assert_eq!(reason(&status), "PERMISSION_DENIED");
     let update = UpdateFlagConfigRequest {
         flag_config: Some(FlagConfig {
@@ -233,10 +238,12 @@ async fn nobody_gives_more_than_they_have() {
         Code::PermissionDenied,
     );
     admin.bind("friend", "developer", "").await.unwrap();
-    refused(
+    let status = refused(
         in_staging.bind("friend", "viewer", "").await,
         Code::PermissionDenied,
     );
+    let message = status.message();
+    assert!(message.ends_with(" in the organization"), "{message}");
     refused(
         in_staging.bind("friend", "viewer", SHOP).await,
         Code::PermissionDenied,

@@ -1,6 +1,7 @@
 //! What a caller may do, and where.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::methods::Level;
 use super::permission::{Permission, Permissions};
@@ -14,6 +15,18 @@ pub enum Place<'a> {
     Project(&'a str),
     /// In an environment, given by the keys of its project and itself.
     Environment(&'a str, &'a str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Organization => write!(formatter, "the organization"),
+            Self::Project(project) => write!(formatter, "projects/{project}"),
+            Self::Environment(project, environment) => {
+                write!(formatter, "projects/{project}/environments/{environment}")
+            }
+        }
+    }
 }
 
 impl Place<'_> {

@@ -62,8 +62,10 @@ impl From<Error> for Status {
                 let message = "the organization wants a second factor of you: EnrollSecondFactor";
                 Answer::new(C::FailedPrecondition, R::SecondFactorWanted, message)
             }
-            Error::PermissionDenied { permission } => {
-                let message = format!("the credential lacks the permission {permission}");
+            Error::PermissionDenied { permission, place } => {
+                let within = if place.is_empty() { "" } else { " in " };
+                let message =
+                    format!("the credential lacks the permission {permission}{within}{place}");
                 Answer::new(C::PermissionDenied, R::PermissionDenied, message)
                     .with("permission", permission)
             }
