@@ -1,4 +1,5 @@
-//! What messages become in memory, by their descriptors.
+//! What the guards know of methods by their descriptors: what a request becomes in memory,
+//! and whether one message answers it.
 //!
 //! A message of a few MiB can become hundreds: an empty one within it takes two bytes
 //! on the wire, and all of its fields in memory. So it is worked out what a request
@@ -24,7 +25,8 @@ const ROOM: usize = 2;
 /// Messages within messages that are looked into: those that are decoded.
 const DEPTH_MAX: usize = 100;
 
-/// The requests of methods, as they become in memory. Cheap to clone. By default: of no method.
+/// The requests of methods, as they become in memory, and how they are answered. Cheap to
+/// clone. By default: of no method.
 #[derive(Debug, Clone, Default)]
 pub struct Shapes(Arc<Table>);
 
