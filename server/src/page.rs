@@ -17,6 +17,9 @@ use crate::error::Error;
 const SIZE_DEFAULT: i32 = 50;
 /// The largest page.
 const SIZE_MAX: i32 = 1_000;
+/// A page of what may be large ends after so many bytes, and one thing: clients take messages of
+/// 4 MiB.
+pub const PAGE_BYTES_MAX: usize = 2 << 20;
 /// How much of the question's hash a token holds, in bytes.
 const QUESTION: usize = 8;
 

@@ -7,12 +7,15 @@ use burgee_proto::admin::v1::{EvaluateFlagsRequest, EvaluateFlagsResponse, Expla
 use burgee_proto::types::v1::{
     ErrorCode, EvaluationContext, Explanation, FlagType, Reason, ValueType,
 };
-use burgee_tests::builders::{boolean_flag, context, equals, rule, rules, serve, string_flag};
+use burgee_tests::builders::{
+    boolean_flag, context, equals, rule, rules, serve, string_flag, text, variant,
+};
 use burgee_tests::callers::Caller;
 use burgee_tests::errors::{fields, reason, refused};
 use burgee_tests::postgres::TestDatabase;
 use burgee_tests::project::{TestEnvironment, TestProject};
 use burgee_tests::server::TestServer;
+use prost::Message as _;
 use tonic::{Code, Status};
 
 /// Changes that are asked for at once at another server.
@@ -158,6 +161,39 @@ async fn flags_come_in_pages_ordered_by_key_and_a_page_belongs_to_its_question()
     many.flag_keys = (0..5_001).map(|n| format!("flag-{n}")).collect();
     let status = refused(evaluate(server.admin(), many).await, Code::InvalidArgument);
     assert_eq!(fields(&status), ["flag_keys"]);
+}
+
+#[tokio::test]
+async fn a_page_of_large_values_is_one_that_clients_take() {
+    /// So many of so many bytes are more than a client takes in one message.
+    const FLAGS: usize = 80;
+    const VALUE_BYTES: usize = 60 << 10;
+
+    let server = TestServer::start().await;
+    let (shop, production) = server.shop().await;
+    for number in 0..FLAGS {
+        let mut flag = string_flag(&format!("large-{number:02}"), &["small"]);
+        flag.variants
+            .push(variant("large", text(&"x".repeat(VALUE_BYTES))));
+        shop.create_flag(flag).await;
+    }
+    // Off, a flag serves the last of its variants.
+    let mut seen = Vec::new();
+    let mut request = evaluation(&production, &[]);
+    request.page_size = 1_000;
+    loop {
+        let answer = evaluate(server.admin(), request.clone()).await.unwrap();
+        assert!(answer.encoded_len() < 3 << 20, "{}", answer.encoded_len());
+        seen.extend(keys(&answer).iter().map(|&key| key.to_owned()));
+        request.page_token = answer.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let all: Vec<String> = (0..FLAGS)
+        .map(|number| format!("large-{number:02}"))
+        .collect();
+    assert_eq!(seen, all);
 }
 
 #[tokio::test]

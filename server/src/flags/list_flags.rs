@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::environments;
 use crate::error::Error;
 use crate::names::{EnvironmentName, FlagConfigName, FlagName, ProjectName};
-use crate::page::Page;
+use crate::page::{PAGE_BYTES_MAX, Page};
 use crate::projects;
 use crate::stored::Stored;
 use crate::texts::Violations;
@@ -26,8 +26,6 @@ const ENVIRONMENTS_MAX: usize = 50;
 
 /// How many flags are read at a time.
 const READ_AT_ONCE: usize = 16;
-/// A page ends after so many bytes, and one flag: clients take messages of 4 MiB.
-const PAGE_BYTES_MAX: usize = 2 << 20;
 
 /// Gives one definition.
 ///

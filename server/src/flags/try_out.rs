@@ -18,13 +18,14 @@ use burgee_proto::admin::v1::{
 use burgee_proto::types::v1::{
     ErrorCode, ErrorReason, Evaluation, Explanation, Position, ValueType,
 };
+use prost::Message as _;
 use uuid::Uuid;
 
 use crate::access::Authorized;
 use crate::app::App;
 use crate::error::Error;
 use crate::names::{EnvironmentName, FlagConfigName};
-use crate::page::Page;
+use crate::page::{PAGE_BYTES_MAX, Page};
 
 /// Evaluates flags of an environment, ordered by key.
 ///
@@ -77,11 +78,22 @@ pub async fn evaluate_flags(
             ..evaluated.to_message(position)
         }
     };
-    Ok(EvaluateFlagsResponse {
-        evaluations: keys.into_iter().map(evaluate).collect(),
+    let mut response = EvaluateFlagsResponse {
+        evaluations: Vec::new(),
         position: Some(position),
         next_page_token,
-    })
+    };
+    let mut bytes = 0;
+    for key in &keys {
+        let evaluation = evaluate(key);
+        bytes += evaluation.encoded_len();
+        response.evaluations.push(evaluation);
+        if bytes > PAGE_BYTES_MAX && Some(key) != keys.last() {
+            response.next_page_token = page.token_after(key);
+            break;
+        }
+    }
+    Ok(response)
 }
 
 /// Evaluates one flag and tells every step.
