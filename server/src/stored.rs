@@ -100,7 +100,8 @@ impl<M> Stored<M> {
             ^ self
                 .environment
                 .map_or(0, |environment| environment.as_u128());
-        format!("{:08x}-{:x}", row >> 96, self.version)
+        // The last digits: the first of a uid are a time, which others have too.
+        format!("{:08x}-{:x}", row & u128::from(u32::MAX), self.version)
     }
 
     /// Whether `given` names this version. Empty: any.
@@ -220,4 +221,34 @@ pub fn time_of(field: &str, timestamp: &Timestamp) -> Result<OffsetDateTime, Err
         .zip(nanos)
         .and_then(|(time, nanos)| time.replace_nanosecond(nanos).ok())
         .ok_or_else(|| Error::invalid(field, "give a time between the years 1 and 9999"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_at_the_same_time_has_etags_of_its_own() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let environments = [None, Some(Uuid::now_v7()), Some(Uuid::now_v7())];
+        let made = || Stored::new((), "somebody", now);
+        let rows = [made(), made(), made()];
+        let etags = rows.iter().flat_map(|row| {
+            environments.map(|environment| {
+                let row = Stored {
+                    environment,
+                    ..row.clone()
+                };
+                [row.etag(), row.next((), "somebody", now).etag()]
+            })
+        });
+        let etags: BTreeSet<String> = etags.flatten().collect();
+        assert_eq!(
+            etags.len(),
+            rows.len() * environments.len() * 2,
+            "{etags:?}"
+        );
+    }
 }
